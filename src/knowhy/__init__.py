@@ -1,0 +1,1 @@
+"""knowhy: know-how is a configuration, know-why is a theory."""

@@ -1,0 +1,1 @@
+"""The faces: command line, and what else people and programs use."""

@@ -1,0 +1,1 @@
+"""Journals: append-only events on disk."""

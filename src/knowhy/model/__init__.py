@@ -1,0 +1,1 @@
+"""The nouns of knowhy: frozen data, and the fold that turns events into state."""

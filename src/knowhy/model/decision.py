@@ -1,0 +1,33 @@
+"""What the policy decides, with its reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knowhy.model.space import Point
+from knowhy.model.trial import Contrast, Proposal, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An experiment that was considered: its value to each purpose, for people who ask "what next?"."""
+
+    purpose: Purpose
+    point: Point
+    reason: str
+    bits: float
+    gain: float
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The next trials, a contrast to register before them, and what else was considered.
+
+    No proposals means: stop, for the reason given.
+    """
+
+    proposals: tuple[Proposal, ...]
+    reason: str
+    contrast: Contrast | None = None
+    considered: tuple[Option, ...] = ()

@@ -1,0 +1,49 @@
+"""What a trial showed: numbers, curves, or a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+FailureKind = Literal["nan", "inf", "no_metric", "exit", "timeout", "out_of_memory", "setup", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A metric over the course of a trial; ``steps`` and ``values`` have the same length."""
+
+    steps: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A trial that finished: its metrics (derived diagnostics included), curves and seconds.
+
+    Every metric is a finite number.
+    """
+
+    metrics: Mapping[str, float]
+    duration: float
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A trial that did not finish with numbers.
+
+    ``kind`` is the distinct cause, ``message`` one line, ``log_tail`` the end of what it printed,
+    ``metrics`` and ``curves`` what it still reported (finite numbers only).
+    """
+
+    kind: FailureKind
+    message: str
+    duration: float
+    log_tail: str = ""
+    exit_code: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+
+
+Outcome = Observation | Failure

@@ -1,0 +1,285 @@
+"""Parameters, the space that they span, and points in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from knowhy.errors import SpaceError
+
+Scalar = bool | int | float | str | None
+Point = Mapping[str, Scalar]
+
+Scale = Literal["linear", "log"]
+OriginKind = Literal["constant", "flag", "field", "keyword", "declared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Numbers from ``low`` to ``high``, both included.
+
+    ``scale`` says on which axis distances count. ``integer`` keeps whole numbers only,
+    ``power_of_two`` keeps 1, 2, 4, 8, ... only (then ``scale`` is "log").
+    """
+
+    low: float
+    high: float
+    scale: Scale = "linear"
+    integer: bool = False
+    power_of_two: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse ranges that no number fits."""
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise SpaceError(f"a range must be finite, not {self.low} to {self.high}", "give two finite numbers")
+        if self.low >= self.high:
+            raise SpaceError(
+                f"the range {self.low:g} to {self.high:g} is empty or inverted", "give a low bound below the high bound"
+            )
+        if self.scale == "log" and self.low <= 0:
+            raise SpaceError(
+                f"a log scale needs a positive low bound, not {self.low:g}", "raise the low bound or use a linear scale"
+            )
+
+    def contains(self, value: Scalar) -> bool:
+        """Whether ``value`` is a number of this range (to rounding)."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return False
+        slack = 1e-9 * max(abs(self.low), abs(self.high), 1e-12)
+        return self.low - slack <= value <= self.high + slack
+
+    def to_unit(self, value: float) -> float:
+        """Position of ``value`` in [0, 1] (outside for values out of range)."""
+        if self.scale == "log":
+            value = max(value, self.low * 1e-6)
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def from_unit(self, unit: float) -> int | float:
+        """The member of the range nearest to position ``unit``."""
+        unit = min(1.0, max(0.0, unit))
+        if self.scale == "log":
+            value = self.low * math.exp(unit * math.log(self.high / self.low))
+        else:
+            value = self.low + unit * (self.high - self.low)
+        if self.power_of_two:
+            exponent = round(math.log2(value))
+            lowest, highest = math.ceil(math.log2(self.low) - 1e-9), math.floor(math.log2(self.high) + 1e-9)
+            return int(2 ** min(max(exponent, lowest), highest))
+        if self.integer:
+            return int(min(max(round(value), math.ceil(self.low)), math.floor(self.high)))
+        return float(f"{min(max(value, self.low), self.high):.6g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A finite set of alternatives without order."""
+
+    values: tuple[Scalar, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse sets with fewer than two members or with repeats."""
+        if len(self.values) < 2:
+            raise SpaceError("a choice needs at least two values", "add a value, or leave the parameter out")
+        if len({(type(value), value) for value in self.values}) != len(self.values):
+            raise SpaceError(f"a choice repeats a value: {self.values}", "give each value once")
+
+    def contains(self, value: Scalar) -> bool:
+        """Whether ``value`` is one of the alternatives."""
+        return any(type(value) is type(v) and value == v for v in self.values)
+
+
+Domain = Interval | Choices
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A parameter that exists only where ``parent`` has one of ``values``."""
+
+    parent: str
+    values: tuple[Scalar, ...]
+
+    def holds(self, point: Point) -> bool:
+        """Whether the condition holds at ``point``."""
+        value = point.get(self.parent)
+        return any(type(value) is type(v) and value == v for v in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a parameter was found, and so how it is set.
+
+    ``start`` and ``end`` are byte offsets of the literal in ``file`` (relative to the subject's
+    folder); ``text`` is the literal as written; ``flag`` is the command-line option, if there is one.
+    """
+
+    kind: OriginKind
+    file: str = ""
+    line: int = 0
+    start: int = 0
+    end: int = 0
+    text: str = ""
+    flag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One thing that can be varied.
+
+    ``role`` is the name by which the field knows it ("learning_rate", "dropout", ...; "other" if
+    unknown). An inactive parameter is part of the space but held at its default until it is opened.
+    ``confidence`` in [0, 1] says how likely it is a hyperparameter that matters.
+    """
+
+    name: str
+    domain: Domain
+    default: Scalar
+    role: str = "other"
+    active: bool = True
+    confidence: float = 1.0
+    origin: Origin = field(default_factory=lambda: Origin("declared"))
+    condition: Condition | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a default outside the domain."""
+        if not self.name or any(c in self.name for c in " \t\n\"'"):
+            raise SpaceError(f"{self.name!r} is no parameter name", "use letters, digits, '_', '.', '-' and brackets")
+        if not self.domain.contains(self.default):
+            raise SpaceError(
+                f"the default {self.default!r} of {self.name} is outside its range",
+                "widen the range, or change the default",
+            )
+
+    @property
+    def numeric(self) -> bool:
+        """Whether values are ordered numbers."""
+        return isinstance(self.domain, Interval)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """An ordered set of parameters, active and held."""
+
+    parameters: tuple[Parameter, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse repeated names and conditions on unknown parents."""
+        names = [p.name for p in self.parameters]
+        for name in names:
+            if names.count(name) > 1:
+                raise SpaceError(f"the parameter {name} stands twice in the space", "give each parameter its own name")
+        for parameter in self.parameters:
+            if parameter.condition is not None and parameter.condition.parent not in names:
+                raise SpaceError(
+                    f"{parameter.name} depends on {parameter.condition.parent}, which is not in the space",
+                    "add the parent, or drop the condition",
+                )
+
+    def __iter__(self) -> Iterator[Parameter]:
+        """All parameters, in order."""
+        return iter(self.parameters)
+
+    def __len__(self) -> int:
+        """How many parameters, active and held."""
+        return len(self.parameters)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a parameter of this name exists."""
+        return any(p.name == name for p in self.parameters)
+
+    def __getitem__(self, name: str) -> Parameter:
+        """The parameter called ``name``; raises SpaceError if there is none."""
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter
+        raise SpaceError(
+            f"there is no parameter {name}", f"choose one of: {', '.join(p.name for p in self.parameters)}"
+        )
+
+    @property
+    def active(self) -> tuple[Parameter, ...]:
+        """The parameters that trials may vary."""
+        return tuple(p for p in self.parameters if p.active)
+
+    @property
+    def held(self) -> tuple[Parameter, ...]:
+        """The parameters that stay at their default for now."""
+        return tuple(p for p in self.parameters if not p.active)
+
+    def defaults(self) -> dict[str, Scalar]:
+        """The default configuration, held parameters included."""
+        return {p.name: p.default for p in self.parameters}
+
+    def complete(self, point: Point) -> dict[str, Scalar]:
+        """``point`` with what it lacks set to the default, and what its conditions rule out as well."""
+        full = {p.name: point.get(p.name, p.default) for p in self.parameters}
+        for parameter in self.parameters:
+            if parameter.condition is not None and not parameter.condition.holds(full):
+                full[parameter.name] = parameter.default
+        return full
+
+    def check(self, point: Point) -> dict[str, Scalar]:
+        """``point`` completed; raises SpaceError for unknown names and values out of range."""
+        for name, value in point.items():
+            if not self[name].domain.contains(value):
+                raise SpaceError(f"{value!r} is outside the range of {name}", f"its range is {describe(self[name])}")
+        return self.complete(point)
+
+    def with_parameter(self, parameter: Parameter) -> Space:
+        """A space in which ``parameter`` replaces its namesake, or stands at the end."""
+        if parameter.name not in self:
+            return Space((*self.parameters, parameter))
+        return Space(tuple(parameter if p.name == parameter.name else p for p in self.parameters))
+
+    def activate(self, names: Iterable[str], *, active: bool = True) -> Space:
+        """A space in which ``names`` are active (or held)."""
+        chosen = set(names)
+        return Space(tuple(replace(p, active=active) if p.name in chosen else p for p in self.parameters))
+
+
+def describe(parameter: Parameter) -> str:
+    """The range of ``parameter`` in words, for people."""
+    domain = parameter.domain
+    if isinstance(domain, Choices):
+        return "one of " + ", ".join(str(v) for v in domain.values)
+    words = f"{domain.low:g} to {domain.high:g}"
+    if domain.power_of_two:
+        return words + ", powers of two"
+    if domain.integer:
+        words += ", whole numbers"
+    return words + (", log scale" if domain.scale == "log" else "")
+
+
+def same_point(one: Point, two: Point) -> bool:
+    """Whether two complete points are the same configuration."""
+    return one.keys() == two.keys() and all(one[k] == two[k] and type(one[k]) is type(two[k]) for k in one)
+
+
+# Short constructors for people who declare a space in Python.
+
+
+def real(name: str, low: float, high: float, default: float, *, log: bool = False, role: str = "other") -> Parameter:
+    """A real number in [low, high]."""
+    return Parameter(name, Interval(float(low), float(high), "log" if log else "linear"), float(default), role)
+
+
+def integer(name: str, low: int, high: int, default: int, *, log: bool = False, role: str = "other") -> Parameter:
+    """A whole number in [low, high]."""
+    return Parameter(name, Interval(low, high, "log" if log else "linear", integer=True), default, role)
+
+
+def power_of_two(name: str, low: int, high: int, default: int, *, role: str = "other") -> Parameter:
+    """A power of two in [low, high]."""
+    return Parameter(name, Interval(low, high, "log", integer=True, power_of_two=True), default, role)
+
+
+def choice(name: str, values: Iterable[Scalar], default: Scalar, *, role: str = "other") -> Parameter:
+    """One of ``values``, without order."""
+    return Parameter(name, Choices(tuple(values)), default, role)
+
+
+def switch(name: str, default: bool, *, role: str = "other") -> Parameter:
+    """True or False."""
+    return Parameter(name, Choices((False, True)), default, role)

@@ -1,0 +1,165 @@
+"""The state of a study: a fold of its journal, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from knowhy.model.events import (
+    BeliefsUpdated,
+    ContrastRegistered,
+    EvidenceUpdated,
+    NoteAdded,
+    ParameterChanged,
+    Record,
+    RunEnded,
+    RunStarted,
+    StudyCreated,
+    TheoryProposed,
+    TrialCompleted,
+    TrialFailed,
+    TrialProposed,
+    TrialStarted,
+    TrialWithdrawn,
+)
+from knowhy.model.objective import Constraint, Objective
+from knowhy.model.space import Scalar, Space
+from knowhy.model.theory import Theory
+from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Trial, Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that is known of a study after ``seq`` records.
+
+    Mappings keep the order in which their members came. They are never changed after the fold.
+    """
+
+    name: str = ""
+    objectives: tuple[Objective, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    space: Space = field(default_factory=lambda: Space(()))
+    seed: int = 0
+    subject: Mapping[str, Scalar] = field(default_factory=dict)
+    created: float = 0.0
+    seq: int = 0
+    run: RunStarted | None = None
+    run_started: float = 0.0
+    ended: str = ""
+    spent: float = 0.0
+    trials: dict[int, Trial] = field(default_factory=dict)
+    next_trial: int = 1
+    theories: dict[str, Theory] = field(default_factory=dict)
+    priors: dict[str, float] = field(default_factory=dict)
+    beliefs: dict[str, float] = field(default_factory=dict)
+    updates: list[BeliefsUpdated] = field(default_factory=list)
+    fits: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    contrasts: dict[str, Contrast] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    changes: list[tuple[float, ParameterChanged]] = field(default_factory=list)
+    notes: list[tuple[float, NoteAdded]] = field(default_factory=list)
+
+    @property
+    def completed(self) -> tuple[Completed, ...]:
+        """Trials that ended with numbers, by number."""
+        return tuple(t for _, t in sorted(self.trials.items()) if isinstance(t, Completed))
+
+    @property
+    def failed(self) -> tuple[Failed, ...]:
+        """Trials that failed, by number."""
+        return tuple(t for _, t in sorted(self.trials.items()) if isinstance(t, Failed))
+
+    @property
+    def pending(self) -> tuple[Waiting | Running, ...]:
+        """Trials that are proposed or running, by number."""
+        return tuple(t for _, t in sorted(self.trials.items()) if isinstance(t, (Waiting, Running)))
+
+    @property
+    def finished(self) -> int:
+        """How many trials have ended, one way or the other."""
+        return sum(isinstance(t, (Completed, Failed)) for t in self.trials.values())
+
+    @property
+    def objective(self) -> Objective:
+        """The first objective."""
+        return self.objectives[0]
+
+    @property
+    def certified(self) -> tuple[str, ...]:
+        """Ids of certified theories."""
+        return tuple(
+            self.contrasts[e.contrast].theory
+            for e in self.evidence.values()
+            if e.certified and self.contrasts[e.contrast].theory
+        )
+
+
+def fold(records: Iterable[Record], state: State | None = None) -> State:
+    """``state`` (or the empty one) after ``records``; the state passed in is left as it was."""
+    if state is None:
+        state = State()
+    else:
+        state = replace(
+            state,
+            trials=dict(state.trials),
+            theories=dict(state.theories),
+            priors=dict(state.priors),
+            beliefs=dict(state.beliefs),
+            updates=list(state.updates),
+            contrasts=dict(state.contrasts),
+            evidence=dict(state.evidence),
+            changes=list(state.changes),
+            notes=list(state.notes),
+        )
+    for record in records:
+        state = replace(_apply(state, record), seq=record.seq)
+    return state
+
+
+def _apply(state: State, record: Record) -> State:
+    """One step; the containers of ``state`` belong to this fold and are filled in place."""
+    match record.event:
+        case StudyCreated() as e:
+            return replace(
+                state,
+                name=e.name,
+                objectives=e.objectives,
+                constraints=e.constraints,
+                space=e.space,
+                seed=e.seed,
+                subject=e.subject,
+                created=record.time,
+            )
+        case RunStarted() as e:
+            return replace(state, run=e, run_started=record.time, ended="")
+        case RunEnded() as e:
+            return replace(state, ended=e.reason, spent=state.spent + max(0.0, record.time - state.run_started))
+        case ParameterChanged() as e:
+            state.changes.append((record.time, e))
+            return replace(state, space=state.space.with_parameter(e.parameter))
+        case TheoryProposed() as e:
+            state.theories[e.theory.id] = e.theory
+            state.priors[e.theory.id] = e.prior
+        case ContrastRegistered() as e:
+            state.contrasts[e.contrast.id] = e.contrast
+        case TrialProposed() as e:
+            state.trials[e.proposal.trial] = Waiting(e.proposal)
+            return replace(state, next_trial=max(state.next_trial, e.proposal.trial + 1))
+        case TrialStarted() as e:
+            state.trials[e.trial] = Running(state.trials[e.trial].proposal, record.time, e.attempt)
+        case TrialCompleted() as e:
+            state.trials[e.trial] = Completed(state.trials[e.trial].proposal, e.observation, record.time)
+        case TrialFailed() as e:
+            state.trials[e.trial] = Failed(state.trials[e.trial].proposal, e.failure, record.time)
+        case TrialWithdrawn() as e:
+            state.trials.pop(e.trial, None)
+        case BeliefsUpdated() as e:
+            state.updates.append(e)
+            state.beliefs.update(e.beliefs)
+            state.priors.update(e.priors)
+            return replace(state, fits=e.fits)
+        case EvidenceUpdated() as e:
+            state.evidence[e.evidence.contrast] = e.evidence
+        case NoteAdded() as e:
+            state.notes.append((record.time, e))
+    return state

@@ -1,0 +1,150 @@
+"""Proposed experiments, and trials at each stage of their life (each its own type)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from knowhy.model.observation import Failure, Observation
+from knowhy.model.space import Point
+
+Purpose = Literal["learn", "improve", "verify"]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictive:
+    """A normal predictive distribution of a metric; on the log of it where ``log``."""
+
+    metric: str
+    mean: float
+    sd: float
+    log: bool = False
+
+    def quantile_at(self, z: float) -> float:
+        """The value ``z`` standard deviations from the middle, in the metric's units."""
+        value = self.mean + z * self.sd
+        return math.exp(min(value, 700.0)) if self.log else value
+
+    def log_density(self, value: float) -> float:
+        """Log density of ``value`` (of its log where ``log``); -inf for a value that the log excludes."""
+        if self.log and value <= 0:
+            return -math.inf
+        z = ((math.log(value) if self.log else value) - self.mean) / self.sd
+        return -0.5 * z * z - math.log(self.sd) - 0.5 * math.log(2 * math.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """What a theory has riding on a trial: its belief before, and what it predicts if it holds and if not."""
+
+    theory: str
+    belief: float
+    bits: float
+    if_true: Predictive
+    if_false: Predictive
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A trial that is half of a fresh contrast pair."""
+
+    contrast: str
+    pair: int
+    treatment: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A trial that somebody decided to run, and why.
+
+    ``point`` is complete (every parameter of the space). ``expected_bits`` is the information that
+    the trial is expected to give about open theories. ``success`` is the probability that it does not fail.
+    """
+
+    trial: int
+    point: Point
+    seed: int
+    purpose: Purpose
+    reason: str
+    proposer: str = "engine"
+    expected_bits: float = 0.0
+    success: float = 1.0
+    predictions: tuple[Predictive, ...] = ()
+    stakes: tuple[Stake, ...] = ()
+    arm: Arm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Proposed, not started."""
+
+    proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Started, not ended as far as the journal knows."""
+
+    proposal: Proposal
+    started: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Ended with numbers."""
+
+    proposal: Proposal
+    observation: Observation
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Ended with a failure."""
+
+    proposal: Proposal
+    failure: Failure
+    ended: float
+
+
+Trial = Waiting | Running | Completed | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Two settings to be compared on fresh pairs of trials, registered before the first pair runs.
+
+    ``theory`` is the theory that it can certify, or "" where it confirms the best configuration
+    against the default. ``direction`` is +1 where the treatment is claimed to have the larger
+    ``metric``, -1 the smaller. ``control`` and ``treatment`` are complete points, or overrides of a
+    background that is drawn anew for each pair where ``background`` is "random".
+    """
+
+    id: str
+    theory: str
+    metric: str
+    direction: int
+    control: Point
+    treatment: Point
+    background: Literal["fixed", "random"] = "fixed"
+    margin: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the pairs of a contrast show so far.
+
+    ``e_value`` is the betting e-process; ``low`` and ``high`` bound the mean difference (95%).
+    """
+
+    contrast: str
+    pairs: int
+    wins: int
+    e_value: float
+    mean: float
+    low: float
+    high: float
+    certified: bool
+    differences: tuple[float, ...] = field(default_factory=tuple)

@@ -1,0 +1,77 @@
+"""The ports: what the loop needs from the world, as protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from knowhy.model.events import Event, Record
+from knowhy.model.job import Job
+from knowhy.model.observation import Outcome
+from knowhy.model.space import Point
+from knowhy.model.state import State
+from knowhy.model.theory import ParameterRequest, Theory
+from knowhy.model.trial import Proposal
+
+
+class Journal(Protocol):
+    """An append-only sequence of events. What ``append`` returned is on disk."""
+
+    def append(self, events: Iterable[Event]) -> list[Record]:
+        """Write ``events`` at the end, all or none; raises JournalWriteError, JournalDamagedError."""
+        ...
+
+    def read(self, after: int = 0) -> Iterator[Record]:
+        """Records with ``seq > after``, in order; raises JournalDamagedError where the chain breaks."""
+        ...
+
+    def lease(self) -> AbstractContextManager[None]:
+        """Hold the study for this process; raises StudyLockedError naming the holder."""
+        ...
+
+
+class Sampler(Protocol):
+    """A classic strategy: proposes points from the trials so far and nothing else."""
+
+    def suggest(self, state: State, trial: int) -> Point | None:
+        """The point to try as ``trial``, or None when a finite strategy (grid) is exhausted."""
+        ...
+
+
+class Subject(Protocol):
+    """What is experimented on."""
+
+    def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
+        """Lay out ``folder`` so that the job runs ``proposal``; raises SubjectError."""
+        ...
+
+
+class Executor(Protocol):
+    """Where jobs run."""
+
+    def submit(self, job: Job) -> None:
+        """Start ``job``; returns at once."""
+        ...
+
+    def wait(self, timeout: float) -> list[tuple[int, Outcome]]:
+        """Jobs that ended, waiting at most ``timeout`` seconds for the first."""
+        ...
+
+    def cancel(self, trial: int) -> None:
+        """End the job of ``trial`` and its whole process tree; no outcome is reported for it."""
+        ...
+
+    def close(self) -> None:
+        """End everything that still runs."""
+        ...
+
+
+class Theorist(Protocol):
+    """Who proposes theories and asks for parameters. It never judges."""
+
+    name: str
+
+    def propose(self, state: State) -> Sequence[Theory | ParameterRequest]:
+        """New theories (ids are given by the loop) and requests; pure in ``state``, empty when there is nothing new."""
+        ...

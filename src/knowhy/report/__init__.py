@@ -1,0 +1,1 @@
+"""Reports: figures and documents as data, then HTML and Markdown."""

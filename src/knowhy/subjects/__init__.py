@@ -1,0 +1,1 @@
+"""What is experimented on: functions and scripts."""

@@ -1,0 +1,1 @@
+"""Who proposes theories. A theorist never judges."""
