@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from knowhy.model.decision import Budget, Decision
 from knowhy.model.events import Event, Record
 from knowhy.model.job import Job
 from knowhy.model.observation import Outcome
@@ -36,6 +37,20 @@ class Sampler(Protocol):
 
     def suggest(self, state: State, trial: int) -> Point | None:
         """The point to try as ``trial``, or None when a finite strategy (grid) is exhausted."""
+        ...
+
+
+class Policy(Protocol):
+    """Decides what to run next, and how often beliefs are worth their time."""
+
+    name: str
+
+    def decide(self, state: State, budget: Budget) -> Decision:
+        """The next trials; a decision without proposals means stop. Pure in ``state``."""
+        ...
+
+    def reflects(self, state: State) -> bool:
+        """Whether beliefs are to be updated now that another trial has ended."""
         ...
 
 

@@ -9,6 +9,14 @@ from knowhy.model.trial import Contrast, Proposal, Purpose
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent: trials in all, seconds of wall time in all (None: no limit)."""
+
+    trials: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Option:
     """An experiment that was considered: its value to each purpose, for people who ask "what next?"."""
 

@@ -33,6 +33,7 @@ class State:
     """Everything that is known of a study after ``seq`` records.
 
     Mappings keep the order in which their members came. They are never changed after the fold.
+    ``order`` lists the trials that ended, in the order of the journal; ``time`` is that of the last record.
     """
 
     name: str = ""
@@ -41,13 +42,16 @@ class State:
     space: Space = field(default_factory=lambda: Space(()))
     seed: int = 0
     subject: Mapping[str, Scalar] = field(default_factory=dict)
+    version: str = ""
     created: float = 0.0
     seq: int = 0
     run: RunStarted | None = None
     run_started: float = 0.0
     ended: str = ""
     spent: float = 0.0
+    time: float = 0.0
     trials: dict[int, Trial] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
     next_trial: int = 1
     theories: dict[str, Theory] = field(default_factory=dict)
     priors: dict[str, float] = field(default_factory=dict)
@@ -102,6 +106,7 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
         state = replace(
             state,
             trials=dict(state.trials),
+            order=list(state.order),
             theories=dict(state.theories),
             priors=dict(state.priors),
             beliefs=dict(state.beliefs),
@@ -112,7 +117,7 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
             notes=list(state.notes),
         )
     for record in records:
-        state = replace(_apply(state, record), seq=record.seq)
+        state = replace(_apply(state, record), seq=record.seq, time=record.time)
     return state
 
 
@@ -128,12 +133,17 @@ def _apply(state: State, record: Record) -> State:
                 space=e.space,
                 seed=e.seed,
                 subject=e.subject,
+                version=e.version,
                 created=record.time,
             )
         case RunStarted() as e:
-            return replace(state, run=e, run_started=record.time, ended="")
+            # A run that was killed left no RunEnded: its time counts up to the last record.
+            spent = (
+                state.spent if state.run is None or state.ended else state.spent + _since(state.run_started, state.time)
+            )
+            return replace(state, run=e, run_started=record.time, ended="", spent=spent)
         case RunEnded() as e:
-            return replace(state, ended=e.reason, spent=state.spent + max(0.0, record.time - state.run_started))
+            return replace(state, ended=e.reason, spent=state.spent + _since(state.run_started, record.time))
         case ParameterChanged() as e:
             state.changes.append((record.time, e))
             return replace(state, space=state.space.with_parameter(e.parameter))
@@ -149,8 +159,10 @@ def _apply(state: State, record: Record) -> State:
             state.trials[e.trial] = Running(state.trials[e.trial].proposal, record.time, e.attempt)
         case TrialCompleted() as e:
             state.trials[e.trial] = Completed(state.trials[e.trial].proposal, e.observation, record.time)
+            state.order.append(e.trial)
         case TrialFailed() as e:
             state.trials[e.trial] = Failed(state.trials[e.trial].proposal, e.failure, record.time)
+            state.order.append(e.trial)
         case TrialWithdrawn() as e:
             state.trials.pop(e.trial, None)
         case BeliefsUpdated() as e:
@@ -163,3 +175,7 @@ def _apply(state: State, record: Record) -> State:
         case NoteAdded() as e:
             state.notes.append((record.time, e))
     return state
+
+
+def _since(start: float, now: float) -> float:
+    return max(0.0, now - start)

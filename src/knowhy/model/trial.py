@@ -136,7 +136,8 @@ class Contrast:
 class Evidence:
     """What the pairs of a contrast show so far.
 
-    ``e_value`` is the betting e-process; ``low`` and ``high`` bound the mean difference (95%).
+    ``e_value`` is the betting e-process on the signs; ``low`` and ``high`` bound the mean difference
+    (a 95% confidence sequence, valid at every look; None while it is unbounded).
     """
 
     contrast: str
@@ -144,7 +145,7 @@ class Evidence:
     wins: int
     e_value: float
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     certified: bool
     differences: tuple[float, ...] = field(default_factory=tuple)

@@ -1,0 +1,1 @@
+"""Benchmarks: one command each, seeds fixed, resumable."""

@@ -1,0 +1,72 @@
+"""Command: ``python -m benchmarks.worlds --quick | --full --out DIR``. What is there already is not run again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmarks.worlds import summary
+from benchmarks.worlds.catalogue import WORLDS
+from benchmarks.worlds.labels import check
+from benchmarks.worlds.runs import STRATEGIES, Task, perform
+
+QUICK = ("overfitting", "lr_over_batch", "moving_optimum", "memory_boundary", "all_noise", "near_miss")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.worlds", description=__doc__)
+    form = parser.add_mutually_exclusive_group(required=True)
+    form.add_argument("--quick", action="store_true", help="six worlds, two seeds, 40 trials: some minutes")
+    form.add_argument("--full", action="store_true", help="all worlds, 20 seeds, 48 trials: hours")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
+    parser.add_argument("--worlds", nargs="+", choices=sorted(WORLDS), help="only these")
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
+    parser.add_argument("--trials", type=int, help="trials of each study")
+    parser.add_argument("--jobs", type=int, default=1, help="studies at a time")
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_arguments()
+    worlds = args.worlds or (QUICK if args.quick else tuple(WORLDS))
+    trials = args.trials or (40 if args.quick else 48)
+    seeds = args.seeds or (2 if args.quick else 20)
+    wrong = [label.theory.claims for name in worlds for label in check(WORLDS[name]) if not label.right]
+    if wrong:
+        print(f"labels that do not hold: {wrong}", file=sys.stderr)
+        return 1
+    tasks = [Task(w, s, seed, trials) for seed in range(seeds) for w in worlds for s in args.strategies]
+    folder: Path = args.out / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    todo = [t for t in tasks if not (folder / f"{t.name}.json").exists()]
+    print(f"{len(tasks)} studies, {len(tasks) - len(todo)} there already", file=sys.stderr)
+    started = time.perf_counter()
+    with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(perform, task): task for task in todo}
+        for done, future in enumerate(as_completed(futures), 1):
+            task = futures[future]
+            result = future.result()
+            part = folder / f"{task.name}.part"
+            part.write_text(json.dumps(result))
+            part.replace(folder / f"{task.name}.json")
+            passed = time.perf_counter() - started
+            print(f"{done}/{len(todo)} {task.name} {result['seconds']:.0f} s (all: {passed:.0f} s)", file=sys.stderr)
+    results = [json.loads((folder / f"{task.name}.json").read_text()) for task in tasks]
+    made = summary.rows(results)
+    (args.out / "table.md").write_text(summary.table(made, trials))
+    (args.out / "summary.json").write_text(
+        json.dumps({"rows": summary.as_data(made), "calibration": summary.calibration(results)}, indent=1)
+    )
+    (args.out / "chart.vl.json").write_text(json.dumps(summary.chart(results, trials)))
+    print(summary.table(made, trials))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,6 @@
+"""``python -m knowhy``."""
+
+from knowhy.faces.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Whether a study that exists can go on with what is asked of it now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from knowhy.errors import StudyMismatchError
+from knowhy.model.events import ParameterChanged, StudyCreated
+from knowhy.model.objective import Constraint, Objective
+from knowhy.model.space import Choices, Domain, Parameter, Scalar, Space, describe
+
+_IDENTITY = ("kind", "path", "hash", "sha256", "source", "command")
+
+
+def differing_goals(
+    created: StudyCreated, objectives: Sequence[Objective], constraints: Sequence[Constraint]
+) -> list[str]:
+    """What differs between the objectives and constraints of a study and those asked for, in words."""
+    words = []
+    for name, had, wants in (
+        (
+            "objectives",
+            [f"{o.direction} {o.metric}" for o in created.objectives],
+            [f"{o.direction} {o.metric}" for o in objectives],
+        ),
+        (
+            "constraints",
+            [f"{c.metric} {c.op} {c.bound:g}" for c in created.constraints],
+            [f"{c.metric} {c.op} {c.bound:g}" for c in constraints],
+        ),
+    ):
+        if sorted(had) != sorted(wants):
+            words.append(f"its {name} are {', '.join(had) or 'none'}, not {', '.join(wants) or 'none'}")
+    return words
+
+
+def differing_subject(created: StudyCreated, subject: Mapping[str, Scalar]) -> list[str]:
+    """What differs between the subject of a study and the one asked for, in words."""
+    had = created.subject
+    changed = [key for key in subject.keys() & had.keys() if subject[key] != had[key]]
+    if any("hash" in key or key in ("sha256", "source") for key in changed):
+        return [f"{subject.get('path', had.get('path', 'the function'))} has changed since its first trial"]
+    return [f"it studies {key} {had[key]}, not {subject[key]}" for key in sorted(changed) if key in _IDENTITY]
+
+
+def changes_of_space(
+    created: StudyCreated, changes: Sequence[ParameterChanged], wanted: Space
+) -> tuple[list[ParameterChanged], list[str]]:
+    """The changes by which a study's space comes to ``wanted``, and in words what cannot be changed any more.
+
+    ``changes`` are those so far. What the study itself opened or widened stays so unless the person asks otherwise:
+    ``wanted`` is compared with what people last asked for.
+    """
+    asked, now = created.space, created.space
+    for change in changes:
+        now = now.with_parameter(change.parameter)
+        if change.by == "person":
+            asked = asked.with_parameter(change.parameter)
+    found: list[ParameterChanged] = []
+    problems = [f"it has the parameter {p.name}" for p in asked if p.name not in wanted]
+    for parameter in wanted:
+        if parameter.name not in now:
+            found.append(_by_person(parameter, "added"))
+            continue
+        had, before = now[parameter.name], asked[parameter.name]
+        if _same(parameter, before):
+            continue
+        if parameter.default != had.default or type(parameter.default) is not type(had.default):
+            problems.append(f"its default of {parameter.name} is {had.default!r}, not {parameter.default!r}")
+        elif parameter.domain != before.domain and not _includes(parameter.domain, had.domain):
+            problems.append(f"its range of {parameter.name} is {describe(had)}, not {describe(parameter)}")
+        elif parameter.domain != before.domain and parameter.domain != had.domain:
+            found.append(_by_person(parameter, "widened"))
+        elif parameter.active != before.active and parameter.active != had.active:
+            found.append(_by_person(parameter, "opened" if parameter.active else "frozen"))
+    return found, problems
+
+
+def refuse(name: str, problems: Sequence[str]) -> None:
+    """Raise StudyMismatchError where there are ``problems``."""
+    if problems:
+        raise StudyMismatchError(
+            f"the study {name} exists and cannot go on like this: {'; '.join(problems)}",
+            "start another with --study NAME (in Python: another name). "
+            "An existing study takes new parameters, wider ranges, and active = true or false",
+        )
+
+
+def _by_person(parameter: Parameter, change: Literal["added", "opened", "widened", "frozen"]) -> ParameterChanged:
+    return ParameterChanged(parameter, change, "asked for when the study went on", "person")
+
+
+def _same(one: Parameter, two: Parameter) -> bool:
+    """Whether two parameters agree in what people declare (where they stand in the file does not count)."""
+    return (one.domain, one.default, one.active, one.condition) == (two.domain, two.default, two.active, two.condition)
+
+
+def _includes(wide: Domain, narrow: Domain) -> bool:
+    """Whether every value of ``narrow`` is one of ``wide``, on the same kind of axis."""
+    if isinstance(wide, Choices) or isinstance(narrow, Choices):
+        return (
+            isinstance(wide, Choices) and isinstance(narrow, Choices) and all(wide.contains(v) for v in narrow.values)
+        )
+    same_kind = (wide.scale, wide.integer, wide.power_of_two) == (narrow.scale, narrow.integer, narrow.power_of_two)
+    return same_kind and wide.low <= narrow.low and wide.high >= narrow.high

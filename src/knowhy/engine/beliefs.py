@@ -1,0 +1,187 @@
+"""Beliefs are computed here, and nowhere else: the share of posterior draws in which a theory holds.
+
+All methods are pure in the state; results of the last states are cached.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from knowhy.engine import claims
+from knowhy.engine.information import binary_entropy
+from knowhy.engine.posterior import Posterior
+from knowhy.engine.predicates import Answer, Bits, Judge
+from knowhy.errors import SentenceError, SpaceError
+from knowhy.model.events import BeliefsUpdated, Verdict
+from knowhy.model.space import Space
+from knowhy.model.state import State
+from knowhy.model.theory import Claim, OnlyThrough, Theory
+from knowhy.model.trial import Completed, Predictive, Proposal
+
+_LOG_BF = 10.0
+_SETTLED = 0.02
+
+
+class Beliefs:
+    """What theories say under the posterior of a state, and what a trial changed."""
+
+    def __init__(self) -> None:
+        """Start with empty caches."""
+        self._posteriors: dict[tuple[object, ...], Posterior] = {}
+        self._judges: dict[tuple[object, ...], Judge] = {}
+        self._bits: dict[tuple[int, str], Bits] = {}
+        self._parsed: dict[tuple[str, Space, tuple[str, ...]], Claim | None] = {}
+
+    def posterior(self, state: State, extra: Iterable[str] = (), structures: Iterable[OnlyThrough] = ()) -> Posterior:
+        """The posterior after the trials of ``state``."""
+        found = self._structures(state)
+        found += [s for s in structures if s not in found]
+        known = tuple(sorted(set(extra) | {p for s in found for p in (s.parameter, s.other)}))
+        key = (state.name, state.created, state.seed, tuple(state.order), state.space, tuple(found), known)
+        if key not in self._posteriors:
+            for old in list(self._posteriors)[:-3]:
+                gone = self._posteriors.pop(old)
+                self._bits = {k: v for k, v in self._bits.items() if k[0] != id(gone)}
+                self._judges = {k: v for k, v in self._judges.items() if k[0] != id(gone)}
+            self._posteriors[key] = Posterior(state, found, known)
+        return self._posteriors[key]
+
+    def _structures(self, state: State) -> list[OnlyThrough]:
+        found: list[OnlyThrough] = []
+        for theory in state.theories.values():
+            for claim in self.claims(state, theory.claims):
+                if isinstance(claim, OnlyThrough) and claim not in found:
+                    found.append(claim)
+        return found[:4]
+
+    def claims(self, state: State, sentences: Sequence[str]) -> list[Claim]:
+        """``sentences`` parsed; those that do not fit the space (any more) are left out."""
+        names = known_metrics(state)
+        found = (self._parse(sentence, state.space, names) for sentence in sentences)
+        return [claim for claim in found if claim is not None]
+
+    def _parse(self, sentence: str, space: Space, metrics: tuple[str, ...]) -> Claim | None:
+        key = (sentence, space, metrics)
+        if key not in self._parsed:
+            try:
+                self._parsed[key] = claims.parse(sentence, space, metrics)
+            except (SentenceError, SpaceError):
+                self._parsed[key] = None
+        return self._parsed[key]
+
+    def judge(self, posterior: Posterior, metrics: Sequence[str], *, prior: bool = False) -> Judge:
+        """The evaluator of claims about ``metrics`` under ``posterior``."""
+        key = (id(posterior), prior, *sorted(metrics))
+        if key not in self._judges:
+            self._judges[key] = posterior.judge(metrics, prior=prior)
+        return self._judges[key]
+
+    def answer(self, posterior: Posterior, claim: Claim, *, prior: bool = False) -> Answer:
+        """``claim`` on each draw of the posterior (or prior)."""
+        _, metrics = claims.mentions(claim)
+        wanted = metrics or (posterior.state.objective.metric,)
+        if not prior:
+            for m in wanted:
+                posterior.response(m)
+        return self.judge(posterior, wanted, prior=prior).answer(claim)
+
+    def bits(self, posterior: Posterior, theory: Theory, *, prior: bool = False) -> Bits | None:
+        """For each draw, whether ``theory`` holds; None where none of its claims can be read in this space."""
+        key = (id(posterior), ("prior " if prior else "") + "|".join(theory.claims))
+        if key not in self._bits:
+            parsed = self.claims(posterior.state, theory.claims)
+            if not parsed or len(parsed) < len(theory.claims):
+                return None
+            self._bits[key] = np.logical_and.reduce([self.answer(posterior, c, prior=prior).holds for c in parsed])
+        return self._bits[key]
+
+    def prior(self, state: State, sentences: Sequence[str]) -> float:
+        """The share of prior draws in which all ``sentences`` hold."""
+        theory = Theory("", "", "", tuple(sentences))
+        found = self.bits(self.posterior(state), theory, prior=True)
+        return 0.5 if found is None else share(found)
+
+    def belief(self, state: State, sentences: Sequence[str]) -> float:
+        """The share of posterior draws in which all ``sentences`` hold."""
+        found = self.bits(self.posterior(state), Theory("", "", "", tuple(sentences)))
+        return 0.5 if found is None else share(found)
+
+    def same(self, state: State, one: Theory, two: Theory) -> bool:
+        """Whether two theories amount to the same predicate (equal in nearly all prior draws)."""
+        if set(one.claims) == set(two.claims):
+            return True
+        posterior = self.posterior(state)
+        a, b = self.bits(posterior, one, prior=True), self.bits(posterior, two, prior=True)
+        if a is None or b is None:
+            return False
+        return bool(np.mean(a != b) < 0.01 and 0.02 < a.mean() < 0.98)
+
+    def update(self, state: State) -> BeliefsUpdated:
+        """Beliefs after the trial that ended last, what it taught, and what it said about each theory."""
+        posterior = self.posterior(state)
+        trial = state.trials[state.order[-1]]
+        beliefs, priors = {}, {}
+        for theory in state.theories.values():
+            after, before = self.bits(posterior, theory), self.bits(posterior, theory, prior=True)
+            if after is not None and before is not None:
+                beliefs[theory.id], priors[theory.id] = share(after), share(before)
+        gained = 0.0
+        for name, belief in beliefs.items():
+            old = state.beliefs.get(name)
+            if old is not None and min(old, 1 - old) > _SETTLED:
+                gained += float(binary_entropy(np.array(old)) - binary_entropy(np.array(belief)))
+        for objective in state.objectives:
+            posterior.response(objective.metric)
+        verdicts, surprise = _score(trial, state.objective.metric)
+        return BeliefsUpdated(
+            trial.proposal.trial, beliefs, priors, gained, surprise, verdicts, {**state.fits, **posterior.fits}
+        )
+
+
+def share(bits: Bits) -> float:
+    """The share of draws that hold, never quite 0 or 1 (finite draws cannot say so)."""
+    return (float(bits.sum()) + 0.5) / (len(bits) + 1.0)
+
+
+def known_metrics(state: State) -> tuple[str, ...]:
+    """Every metric that a trial reported, and the objectives."""
+    names = dict.fromkeys(o.metric for o in state.objectives)
+    names.update(dict.fromkeys(c.metric for c in state.constraints))
+    for t in state.trials.values():
+        if isinstance(t, Completed):
+            names.update(dict.fromkeys(t.observation.metrics))
+    return tuple(names)
+
+
+def contrast_pairs(state: State, contrast: str) -> list[tuple[float, float]]:
+    """Complete pairs (treatment, control) of a contrast's metric, in order; pairs with a failed arm are left out."""
+    metric = state.contrasts[contrast].metric
+    arms: dict[int, dict[bool, float]] = {}
+    for t in state.completed:
+        arm = t.proposal.arm
+        if arm is not None and arm.contrast == contrast and metric in t.observation.metrics:
+            arms.setdefault(arm.pair, {})[arm.treatment] = t.observation.metrics[metric]
+    return [(a[True], a[False]) for _, a in sorted(arms.items()) if len(a) == 2]
+
+
+def _score(trial: object, metric: str) -> tuple[tuple[Verdict, ...], float | None]:
+    """Bayes factors of a trial's stakes, and its standardised residual on ``metric``."""
+    if not isinstance(trial, Completed):
+        return (), None
+    proposal: Proposal = trial.proposal
+    values = trial.observation.metrics
+    verdicts = []
+    for s in proposal.stakes:
+        if s.if_true.metric in values:
+            value = values[s.if_true.metric]
+            log_bf = s.if_true.log_density(value) - s.if_false.log_density(value)
+            if not math.isnan(log_bf):
+                verdicts.append(Verdict(s.theory, math.exp(min(max(log_bf, -_LOG_BF), _LOG_BF))))
+    p: Predictive | None = next((p for p in proposal.predictions if p.metric == metric), None)
+    surprise = None
+    if p is not None and metric in values and not (p.log and values[metric] <= 0):
+        surprise = ((math.log(values[metric]) if p.log else values[metric]) - p.mean) / p.sd
+    return tuple(verdicts), surprise

@@ -1,0 +1,221 @@
+"""Experiments that teach: candidates, and the information each is expected to give about the open theories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from knowhy.engine import claims
+from knowhy.engine.beliefs import Beliefs
+from knowhy.engine.encoding import Array
+from knowhy.engine.information import failure_information, information, pending_weights
+from knowhy.engine.posterior import Posterior
+from knowhy.engine.predicates import Bits
+from knowhy.model.space import Point
+from knowhy.model.state import State
+from knowhy.model.theory import Better, Effect, FailsWhen, Theory
+from knowhy.model.trial import Predictive, Stake
+
+_POOL, _FANTASIES, _METRICS = 96, 3, 4
+_OPEN = 0.03
+_STAKES = 8
+
+
+@dataclass(frozen=True)
+class Open:
+    """The theories that are still open: their bits (theories by draws), weights, and the metrics they speak of."""
+
+    theories: tuple[Theory, ...]
+    bits: Bits
+    weights: Array
+    metrics: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What candidate rows are expected to teach: bits by theory and row, their weighted sum, and rows themselves."""
+
+    rows: Array
+    bits: Array
+    total: Array
+
+
+def open_theories(beliefs: Beliefs, posterior: Posterior) -> Open:
+    """Theories that neither hold nor fail in nearly all draws.
+
+    A theory about an objective, or one that a person proposed, counts twice as much as another.
+    """
+    state = posterior.state
+    objectives = {o.metric for o in state.objectives}
+    chosen, bits, weights, metrics = [], [], [], []
+    for theory in state.theories.values():
+        b = beliefs.bits(posterior, theory)
+        if b is None or min(b.mean(), 1 - b.mean()) < _OPEN:
+            continue
+        named = tuple(dict.fromkeys(m for c in beliefs.claims(state, theory.claims) for m in claims.mentions(c)[1]))
+        fails = any(isinstance(c, FailsWhen) for c in beliefs.claims(state, theory.claims))
+        if not named and not fails:
+            continue
+        chosen.append(theory)
+        bits.append(b)
+        weights.append((1.0 if objectives & set(named) or fails else 0.5) * (2.0 if theory.by == "person" else 1.0))
+        metrics.append(named)
+    stacked = np.array(bits) if bits else np.zeros((0, 1), dtype=bool)
+    return Open(tuple(chosen), stacked, np.array(weights), tuple(metrics))
+
+
+def candidates(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) -> Array:
+    """Rows worth considering: spread out, near the best and the default, and one step from them along open claims."""
+    encoder = posterior.encoder
+    rng = np.random.default_rng([seed, 21])
+    default = posterior.rows([posterior.state.space.defaults()])[0]
+    best = posterior.rows([posterior.incumbent.proposal.point])[0] if posterior.incumbent else default
+    rows = [encoder.sample(_POOL, seed), default[None], best[None]]
+    rows += [encoder.neighbours(best, 24, 0.25, rng), encoder.neighbours(default, 24, 0.35, rng)]
+    for theory in open_.theories:
+        for claim in beliefs.claims(posterior.state, theory.claims):
+            names, _ = claims.mentions(claim)
+            for name in names:
+                g = encoder.index(name)
+                if g < 0 or not encoder.parameters[g].active:
+                    continue
+                _, columns = encoder.levels(g, 3)
+                for base in (best, default):
+                    moved = np.repeat(base[None], len(columns), axis=0)
+                    moved[:, encoder.slices[g]] = columns
+                    rows.append(moved)
+    stacked = encoder.snap(np.concatenate(rows))
+    return np.unique(stacked.round(9), axis=0)
+
+
+def lessons(posterior: Posterior, open_: Open, rows: Array, pending: Sequence[Point], seed: int) -> Lesson:
+    """Expected bits of one trial at each of ``rows``, the outcomes of ``pending`` trials averaged in."""
+    bits = np.zeros((len(open_.theories), len(rows)))
+    waiting = posterior.rows(list(pending)) if pending else None
+    for metric in _main_metrics(open_):
+        about = [i for i, m in enumerate(open_.metrics) if metric in m]
+        response = posterior.response(metric)
+        values = response.draws(rows)
+        noise = max(response.noise, 0.02)
+        rng = np.random.default_rng([seed, 31])
+        if waiting is None:
+            found = information(open_.bits[about], values, noise, rng)
+        else:
+            tilted = pending_weights(response.draws(waiting), noise, _FANTASIES, rng)
+            found = np.mean([information(open_.bits[about], values, noise, rng, w) for w in tilted], axis=0)
+        bits[about] = np.maximum(bits[about], found)
+    if posterior.failure is not None:
+        success = posterior.success(rows)
+        bits *= success
+        fails = posterior.failure.draws(rows) < 0
+        about = [i for i, m in enumerate(open_.metrics) if not m]
+        if about:
+            bits[about] = failure_information(open_.bits[about], fails)
+    return Lesson(rows, bits, open_.weights @ bits)
+
+
+def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) -> tuple[Array, Array, Array]:
+    """Pairs of rows that differ in one claim, and the weighted bits and per-theory bits of running both.
+
+    Returns rows (pairs by 2 by columns), totals (pairs), bits (theories by pairs). The information of the difference is
+    a lower bound on that of the pair (data processing).
+    """
+    encoder = posterior.encoder
+    default = posterior.rows([posterior.state.space.defaults()])[0]
+    best = posterior.rows([posterior.incumbent.proposal.point])[0] if posterior.incumbent else default
+    elsewhere = encoder.sample(2, seed)
+    pairs = []
+    entropy = open_.bits.mean(axis=1) * (1 - open_.bits.mean(axis=1)) * open_.weights if len(open_.theories) else []
+    for i in np.argsort(-np.asarray(entropy))[:8]:
+        for claim in beliefs.claims(posterior.state, open_.theories[i].claims):
+            if isinstance(claim, Effect):
+                ends = (claim.start, claim.end)
+            elif isinstance(claim, Better):
+                ends = (claim.loser, claim.winner)
+            else:
+                continue
+            g = encoder.index(claim.parameter)
+            if g < 0 or not encoder.parameters[g].active:
+                continue
+            for base in (best, default, *elsewhere):
+                two = np.repeat(base[None], 2, axis=0)
+                two[:, encoder.slices[g]] = [encoder.encode_value(g, v) for v in ends]
+                pairs.append(two)
+    if not pairs:
+        return np.zeros((0, 2, encoder.columns)), np.zeros(0), np.zeros((len(open_.theories), 0))
+    stacked = np.array(pairs)
+    bits = np.zeros((len(open_.theories), len(pairs)))
+    for metric in _main_metrics(open_):
+        about = [i for i, m in enumerate(open_.metrics) if metric in m]
+        response = posterior.response(metric)
+        values = response.draws(stacked.reshape(-1, encoder.columns)).reshape(-1, len(pairs), 2)
+        rng = np.random.default_rng([seed, 41])
+        noise = max(response.noise, 0.02) * np.sqrt(2.0)
+        bits[about] = np.maximum(
+            bits[about], information(open_.bits[about], values[..., 1] - values[..., 0], noise, rng)
+        )
+    if posterior.failure is not None:
+        bits *= posterior.success(stacked.reshape(-1, encoder.columns)).reshape(-1, 2).prod(axis=1)
+    return stacked, open_.weights @ bits, bits
+
+
+def _main_metrics(open_: Open) -> list[str]:
+    total: dict[str, float] = {}
+    for w, named in zip(open_.weights, open_.metrics, strict=True):
+        for m in named:
+            total[m] = total.get(m, 0.0) + float(w)
+    return sorted(total, key=lambda m: -total[m])[:_METRICS]
+
+
+def predictions(posterior: Posterior, row: Array) -> tuple[Predictive, ...]:
+    """What each objective is expected to be at ``row``, noise included."""
+    out = []
+    for objective in posterior.state.objectives:
+        response = posterior.response(objective.metric)
+        if response.particles:
+            mean, sd = posterior.expected(objective.metric, row[None])
+            out.append(_predictive(posterior, objective.metric, float(mean[0]), float(sd[0])))
+    return tuple(out)
+
+
+def _predictive(posterior: Posterior, metric: str, mean: float, sd: float) -> Predictive:
+    response = posterior.response(metric)
+    t = response.transform
+    spread = float(np.hypot(sd, response.noise)) * t.scale
+    return Predictive(metric, t.centre + t.scale * mean, max(spread, 1e-12), t.log)
+
+
+def stakes(posterior: Posterior, open_: Open, row: Array, bits: Array) -> tuple[Stake, ...]:
+    """What the theories with most riding on a trial at ``row`` predict; ``bits`` are expected, by theory."""
+    out = []
+    for i in np.argsort(-bits)[:_STAKES]:
+        holds, named = open_.bits[i], open_.metrics[i]
+        if bits[i] < 0.002 or not named or holds.sum() < 8 or (~holds).sum() < 8:
+            continue
+        best: tuple[float, Stake] | None = None
+        for metric in named:
+            response = posterior.response(metric)
+            if not response.particles:
+                continue
+            values = response.draws(row[None])[:, 0]
+            yes, no = values[holds], values[~holds]
+            apart = abs(yes.mean() - no.mean())
+            stake = Stake(
+                open_.theories[i].id,
+                float(holds.mean()),
+                float(bits[i]),
+                _predictive(posterior, metric, float(yes.mean()), float(yes.std())),
+                _predictive(posterior, metric, float(no.mean()), float(no.std())),
+            )
+            if best is None or apart > best[0]:
+                best = (float(apart), stake)
+        if best is not None:
+            out.append(best[1])
+    return tuple(out)
+
+
+def main_theory(state: State, made: Sequence[Stake]) -> Theory | None:
+    """The theory with most at stake."""
+    return state.theories[made[0].theory] if made else None

@@ -1,0 +1,86 @@
+"""Certification: evidence from fresh contrast pairs that may be watched all the time and stopped at will.
+
+The sign process bets on the direction that was fixed in advance. Under the null hypothesis (the treatment
+is no better in more than half of the pairs, whatever the noise looks like) it is a nonnegative supermartingale, so it
+exceeds 1/alpha with probability at most alpha (Ville). The size of the difference has a confidence sequence from
+the right-Haar t e-process.
+
+Sources: Ramdas et al. 2023 (e-values, testing by betting); Gruenwald et al. 2024 (safe testing, right-Haar
+priors); Wang and Ramdas 2022 (e-BH).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from knowhy.model.trial import Contrast, Evidence
+
+ALPHA = 0.05
+_BETS = np.linspace(0.6, 0.97, 12)
+_TAU2 = 1.0  # prior variance of the standardised effect in the t process
+
+
+def sign_e_value(wins: int, losses: int) -> float:
+    """Betting e-value of ``wins`` against ``losses``, mixed over win probabilities 0.6 to 0.97."""
+    logs = wins * np.log(2.0 * _BETS) + losses * np.log(2.0 * (1.0 - _BETS))
+    return float(np.mean(np.exp(logs)))
+
+
+def interval(differences: Sequence[float], alpha: float = ALPHA) -> tuple[float | None, float | None]:
+    """A (1 - alpha) confidence sequence for the mean of ``differences``; None where it is unbounded.
+
+    It inverts the t e-process with a normal prior on the standardised effect and the right-Haar prior on
+    the scale: m is excluded where the Bayes factor against "mean m" reaches 1/alpha.
+    """
+    n = len(differences)
+    if n < 3:
+        return None, None
+    values = np.asarray(differences, dtype=float)
+    mean, error = float(values.mean()), float(values.std(ddof=1) / math.sqrt(n))
+    nu, g = n - 1, 1.0 + n * _TAU2
+    # log BF = -log(g)/2 + (n/2) [log(1 + t2/nu) - log(1 + t2/(nu g))]; solve for the t2 at which it is log(1/alpha).
+    level = math.exp((2.0 / n) * (math.log(1.0 / alpha) + 0.5 * math.log(g)))
+    if level >= g:
+        return None, None
+    t2 = nu * (level - 1.0) / (1.0 - level / g)
+    reach = math.sqrt(t2) * error
+    return mean - reach, mean + reach
+
+
+def weigh(contrast: Contrast, pairs: Sequence[tuple[float, float]]) -> Evidence:
+    """Evidence of complete ``pairs`` of (treatment, control) values of the contrast's metric, not yet certified."""
+    differences = tuple(t - c for t, c in pairs)
+    signed = [contrast.direction * d - contrast.margin for d in differences]
+    wins, losses = sum(s > 0 for s in signed), sum(s < 0 for s in signed)
+    low, high = interval(differences)
+    mean = float(np.mean(differences)) if differences else 0.0
+    return Evidence(
+        contrast.id, len(differences), wins, sign_e_value(wins, losses), mean, low, high, False, differences
+    )
+
+
+def certify(evidence: Mapping[str, Evidence], alpha: float = ALPHA) -> dict[str, Evidence]:
+    """Evidence with ``certified`` set by e-BH over all contrasts that were tested in the study.
+
+    The k largest e-values are certified for the largest k whose k-th e-value is at least K / (alpha k).
+    What was certified at an earlier look stays certified.
+    """
+    total = len(evidence)
+    ranked = sorted(evidence.values(), key=lambda e: -e.e_value)
+    count = max((k for k, e in enumerate(ranked, 1) if e.e_value >= total / (alpha * k)), default=0)
+    passed = {e.contrast for e in ranked[:count]}
+    return {i: replace(e, certified=e.certified or i in passed) for i, e in evidence.items()}
+
+
+def needed(evidence: Evidence | None, others: int, alpha: float = ALPHA) -> int:
+    """How many more winning pairs would certify a contrast beside ``others`` uncertified ones."""
+    wins = evidence.wins if evidence else 0
+    losses = (evidence.pairs - evidence.wins) if evidence else 0
+    more = 0
+    while sign_e_value(wins + more, losses) < (1 + others) / alpha and more < 1000:
+        more += 1
+    return more

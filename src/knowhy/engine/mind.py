@@ -1,0 +1,198 @@
+"""The mind: what the engine answers when a person or a program asks about a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from knowhy.engine import claims
+from knowhy.engine.beliefs import Beliefs, contrast_pairs, known_metrics, share
+from knowhy.engine.encoding import Array
+from knowhy.engine.information import information
+from knowhy.engine.policy import TheoryPolicy
+from knowhy.engine.posterior import Posterior
+from knowhy.engine.predicates import LEVELS, Bits
+from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
+from knowhy.model.decision import Budget, Option
+from knowhy.model.space import same_point
+from knowhy.model.state import State
+from knowhy.model.theory import OnlyThrough, Scope
+from knowhy.model.trial import Completed, Failed
+
+
+class Mind:
+    """Judgements, effects, the best configuration and the next experiment; pure in the state."""
+
+    def __init__(self) -> None:
+        """Start with empty caches."""
+        self.beliefs = Beliefs()
+        self.policy = TheoryPolicy(self.beliefs)
+
+    def options(self, state: State) -> tuple[Option, ...]:
+        """What it would consider running next, the one it would take first."""
+        trials = max(state.run.trials if state.run else 0, len(state.trials) + 12)
+        decision = self.policy.decide(state, Budget(trials))
+        taken = tuple(
+            Option(p.purpose, p.point, p.reason, p.expected_bits, 0.0, self.beliefs.posterior(state).cost["median"])
+            for p in decision.proposals
+        )
+        points = [o.point for o in taken]
+        return taken + tuple(o for o in decision.considered if not any(same_point(o.point, p) for p in points))
+
+    def prior(self, state: State, sentences: Sequence[str]) -> float:
+        """The share of prior draws in which all ``sentences`` hold."""
+        return self.beliefs.prior(state, sentences)
+
+    def judge(self, state: State, sentence: str) -> Judgement:
+        """Judge any claim about the study; raises SentenceError."""
+        claim = claims.parse(sentence, state.space, known_metrics(state))
+        names, metrics = claims.mentions(claim)
+        structures = [claim] if isinstance(claim, OnlyThrough) else []
+        posterior = self.beliefs.posterior(state, names, structures)
+        after = self.beliefs.answer(posterior, claim)
+        before = self.beliefs.answer(posterior, claim, prior=True)
+        belief, prior = share(after.holds), share(before.holds)
+        odds = belief / (1 - belief) / (prior / (1 - prior))
+        middle = low = high = None
+        if after.quantity is not None and len(posterior.completed):
+            low, middle, high = (float(q) for q in np.quantile(after.quantity, [0.05, 0.5, 0.95]))
+        supporting, opposing = self._evidence(state, posterior, after.holds, metrics)
+        settle, settle_bits = self._settle(posterior, after.holds, metrics)
+        return Judgement(
+            claims.render(claim),
+            prior,
+            belief,
+            float(odds),
+            after.about,
+            middle,
+            low,
+            high,
+            after.margin,
+            supporting,
+            opposing,
+            settle,
+            settle_bits,
+        )
+
+    def _evidence(
+        self, state: State, posterior: Posterior, holds: Bits, metrics: Sequence[str]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Trials whose outcome is likelier where the claim holds, and where it does not, under prior draws."""
+        metric = next(iter(metrics), state.objective.metric)
+        trials = [t for t in posterior.completed if metric in t.observation.metrics]
+        if not trials or holds.all() or not holds.any():
+            return (), ()
+        response = posterior.response(metric)
+        rows = posterior.rows([t.proposal.point for t in trials])
+        values = response.draws(rows)
+        observed = response.transform.forward(np.array([t.observation.metrics[metric] for t in trials]))
+        noise = max(response.noise, 1e-3)
+        density = np.exp(-0.5 * np.minimum(((values - observed) / noise) ** 2, 100))
+        ratio = np.log(density[holds].mean(axis=0) + 1e-12) - np.log(density[~holds].mean(axis=0) + 1e-12)
+        order = np.argsort(-ratio)
+        number = [t.proposal.trial for t in trials]
+        return (
+            tuple(number[i] for i in order[:5] if ratio[i] > 0.05),
+            tuple(number[i] for i in order[::-1][:5] if ratio[i] < -0.05),
+        )
+
+    def _settle(self, posterior: Posterior, holds: Bits, metrics: Sequence[str]) -> tuple[str, float]:
+        metric = next(iter(metrics), posterior.state.objective.metric)
+        response = posterior.response(metric)
+        rng = np.random.default_rng([posterior.state.seed, 11])
+        rows = [posterior.encoder.sample(96, posterior.state.seed + 3)]
+        base = posterior.rows([posterior.state.space.defaults()])
+        rows += [base, posterior.encoder.neighbours(base[0], 64, 0.35, rng)]
+        pool = posterior.encoder.snap(np.concatenate(rows))
+        bits = information(holds[None], response.draws(pool), response.noise, rng)[0]
+        at = int(np.argmax(bits))
+        point = posterior.encoder.decode(pool[at])[0]
+        defaults = posterior.state.space.defaults()
+        words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in point.items() if v != defaults[k]]
+        return " ".join(words) or "the default configuration on another seed", float(bits[at])
+
+    def effects(self, state: State, metric: str) -> tuple[MainEffect, ...]:
+        """How ``metric`` responds to each parameter that varies, the most important first."""
+        posterior = self.beliefs.posterior(state)
+        if not any(metric in t.observation.metrics for t in posterior.completed):
+            return ()
+        response = posterior.response(metric)
+        judge = self.beliefs.judge(posterior, [metric])
+        spreads = {n: judge.variation(metric, n, Scope()) for n in posterior.encoder.names}
+        total = np.maximum(sum((s**2 for s in spreads.values()), np.zeros(1)), 1e-12)
+        out = []
+        for g, name in enumerate(posterior.encoder.names):
+            curve = response.transform.back(judge.profile(metric, name, Scope()).mean(axis=2))
+            values, _ = posterior.encoder.levels(g, LEVELS)
+            low, high = np.quantile(curve, [0.05, 0.95], axis=0)
+            portion = spreads[name] ** 2 / total
+            a, b, c = (float(q) for q in np.quantile(portion, [0.05, 0.5, 0.95]))
+            mean = tuple(float(v) for v in np.median(curve, axis=0))
+            out.append(MainEffect(name, metric, values, mean, _floats(low), _floats(high), b, a, c))
+        return tuple(sorted(out, key=lambda e: -e.importance))
+
+    def incumbent(self, state: State) -> Incumbent | None:
+        """The best configuration known, judged by the posterior, not by its luckiest run."""
+        posterior = self.beliefs.posterior(state)
+        best = posterior.incumbent
+        if best is None:
+            return None
+        metric, sign = state.objective.metric, state.objective.sign
+        response = posterior.response(metric)
+        rows = posterior.rows([best.proposal.point, state.space.defaults()])
+        mean, sd = posterior.expected(metric, rows)
+        low, middle, high = (float(response.transform.back(mean[:1] + z * sd[:1])[0]) for z in (-1.645, 0.0, 1.645))
+        values = response.draws(rows)
+        better = share(sign * values[:, 0] < sign * values[:, 1])
+        same = same_point(best.proposal.point, state.space.defaults())
+        contrast = next(
+            (
+                c
+                for c in reversed(state.contrasts.values())
+                if not c.theory and same_point(state.space.complete(c.treatment), best.proposal.point)
+            ),
+            None,
+        )
+        pairs = contrast_pairs(state, contrast.id) if contrast else []
+        evidence = state.evidence.get(contrast.id) if contrast else None
+        scale = float(response.transform.back(mean[:1] + response.noise)[0]) - middle
+        return Incumbent(
+            best.proposal.trial,
+            best.proposal.point,
+            metric,
+            middle,
+            min(low, high),
+            max(low, high),
+            float(response.transform.back(mean[1:])[0]),
+            tuple(t for t, _ in pairs),
+            tuple(c for _, c in pairs),
+            0.5 if same else better,
+            bool(evidence and evidence.certified),
+            abs(scale),
+        )
+
+    def calibration(self, state: State) -> Calibration:
+        """Whether outcomes fell where they were predicted, and whether bits came as expected."""
+        metric = state.objective.metric
+        z = []
+        for t in state.completed:
+            p = next((p for p in t.proposal.predictions if p.metric == metric), None)
+            value = t.observation.metrics.get(metric)
+            if p is not None and value is not None and not (p.log and value <= 0):
+                z.append(((math.log(value) if p.log else value) - p.mean) / p.sd)
+        inside = np.abs(np.array(z)) if z else np.zeros(0)
+        ended = {t.proposal.trial: t for t in state.trials.values() if isinstance(t, (Completed, Failed))}
+        scored = [u for u in state.updates if u.trial in ended and ended[u.trial].proposal.expected_bits > 0]
+        return Calibration(
+            len(z),
+            float(np.mean(inside < 0.674)) if z else 0.0,
+            float(np.mean(inside < 1.645)) if z else 0.0,
+            float(sum(ended[u.trial].proposal.expected_bits for u in scored)),
+            float(sum(u.bits for u in scored)),
+        )
+
+
+def _floats(values: Array) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)

@@ -1,0 +1,301 @@
+"""The posterior of a study: from its trials to draws of every response, the failure model, and the incumbent."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import ndtr
+
+from knowhy.engine import surrogate
+from knowhy.engine.encoding import Array, Encoder
+from knowhy.engine.kernels import Additive, Ard, Family, Quadratic
+from knowhy.engine.predicates import Judge, Surface, exponent, log_line, structure_name
+from knowhy.engine.response import IDENTITY, Transform, fit_transform
+from knowhy.model.objective import Objective
+from knowhy.model.space import Point
+from knowhy.model.state import State
+from knowhy.model.theory import OnlyThrough
+from knowhy.model.trial import Completed, Failed, Trial
+
+DRAWS = 512
+FAILURE = "failure"
+CATCH_ALL, ADDITIVE, QUADRATIC, STRUCTURES = 0.4, 0.25, 0.2, 0.15
+_MOST_POINTS = 400
+_SMALLER = ("loss", "error", "err", "bpb", "bpc", "perplexity", "ppl", "rmse", "mse", "mae", "nll", "gap", "regret")
+_LARGER = (
+    "acc",
+    "accuracy",
+    "score",
+    "f1",
+    "auc",
+    "r2",
+    "precision",
+    "recall",
+    "reward",
+    "bleu",
+    "map",
+    "iou",
+    "return",
+)
+
+
+def goal(metric: str, objectives: Sequence[Objective]) -> float:
+    """+1 where ``metric`` is better small, -1 where large: by the objectives, else by its name."""
+    for objective in objectives:
+        if objective.metric == metric:
+            return objective.sign
+    words = metric.lower().replace("-", "_").replace(".", "_").replace("/", "_").split("_")
+    if any(w in _SMALLER for w in words):
+        return 1.0
+    return -1.0 if any(w in _LARGER for w in words) else 1.0
+
+
+def fitted_at(count: int) -> int:
+    """How many of ``count`` observations the last scheduled fit had: every one at first, every eighth share later."""
+    at = 1
+    while at + max(1, at // 8) <= count:
+        at += max(1, at // 8)
+    return at
+
+
+def structural_family(encoder: Encoder, claim: OnlyThrough) -> Family | None:
+    """The model in which two parameters count only through one combination; None where it cannot be formed."""
+    g, h = encoder.index(claim.parameter), encoder.index(claim.other)
+    if g < 0 or h < 0:
+        return None
+    one, two = log_line(encoder, g), log_line(encoder, h)
+    if one is None or two is None:
+        return None
+    e = exponent(claim.op)
+    low = min(0.0, e * two[1])
+    length = one[1] + abs(e) * two[1]
+    a, b = encoder.slices[g].start, encoder.slices[h].start
+    rest = [c for c in range(encoder.columns) if c not in (a, b)]
+    slices, at = [slice(0, 1)], 1
+    for i, s in enumerate(encoder.slices):
+        if i not in (g, h):
+            slices.append(slice(at, at + s.stop - s.start))
+            at = slices[-1].stop
+
+    def transform(rows: Array) -> Array:
+        combined = (one[1] * rows[:, a] + e * two[1] * rows[:, b] - low) / length
+        return np.concatenate([combined[:, None], rows[:, rest]], axis=1)
+
+    return Ard(structure_name(claim), tuple(slices), transform)
+
+
+@dataclass(frozen=True)
+class Response:
+    """One metric under the posterior; ``particles`` is empty before any data."""
+
+    metric: str
+    transform: Transform
+    data: surrogate.Data
+    particles: tuple[surrogate.Particle, ...]
+    draws: surrogate.Draws
+    noise: float
+
+    @property
+    def surface(self) -> Surface:
+        """What predicates need of it."""
+        return Surface(self.draws, self.transform, self.noise, self.draws.origin)
+
+
+class Posterior:
+    """Everything the engine believes after the trials of ``state``.
+
+    ``extra`` names parameters to encode although they never varied; ``structures`` are structural
+    claims that enter as models of their own. ``fits`` afterwards holds the modes found (by metric and family).
+    """
+
+    def __init__(self, state: State, structures: Sequence[OnlyThrough] = (), extra: Iterable[str] = ()) -> None:
+        """Index the trials; responses are fitted when they are asked for."""
+        self.state = state
+        self.structures = tuple(structures)
+        ended: list[Trial] = [state.trials[i] for i in state.order]
+        self.completed = [t for t in ended if isinstance(t, Completed)]
+        self.failed = [t for t in ended if isinstance(t, Failed) and t.failure.kind not in ("lost", "setup")]
+        points = [t.proposal.point for t in self.completed] + [t.proposal.point for t in self.failed]
+        covering = Encoder.covering(state.space, points)
+        more = [n for n in extra if n in state.space and n not in covering.names]
+        self.encoder = Encoder(state.space, (*covering.names, *more)) if more else covering
+        self.fits: dict[str, tuple[float, ...]] = {}
+        self._responses: dict[str, Response] = {}
+        self._priors: dict[str, Response] = {}
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that completed trials reported, the most common first."""
+        counts: dict[str, int] = {}
+        for t in self.completed:
+            for m in t.observation.metrics:
+                counts[m] = counts.get(m, 0) + 1
+        return tuple(sorted(counts, key=lambda m: -counts[m]))
+
+    def rows(self, points: Sequence[Point]) -> Array:
+        """Encoded ``points``."""
+        return self.encoder.encode(points)
+
+    @cached_property
+    def families(self) -> tuple[tuple[Family, float], ...]:
+        """The models and their prior shares; the catch-all keeps its share whatever theories there are."""
+        slices = self.encoder.slices
+        built = [f for c in self.structures if (f := structural_family(self.encoder, c)) is not None]
+        rest = 1.0 if built else 1.0 / (1.0 - STRUCTURES)
+        out: list[tuple[Family, float]] = [
+            (Ard("smooth", slices), CATCH_ALL * rest),
+            (Additive(slices), ADDITIVE * rest),
+            (Quadratic(slices), QUADRATIC * rest),
+        ]
+        return (*out, *((f, STRUCTURES / len(built)) for f in built))
+
+    def _seed(self, name: str) -> int:
+        return (self.state.seed * 1_000_003 + zlib.crc32(name.encode())) % (2**31)
+
+    def response(self, metric: str) -> Response:
+        """The posterior of ``metric`` (the prior where no trial has reported it)."""
+        if metric not in self._responses:
+            self._responses[metric] = self._fit(metric)
+        return self._responses[metric]
+
+    def _fit(self, metric: str) -> Response:
+        trials = [t for t in self.completed if metric in t.observation.metrics]
+        if not trials:
+            return self.prior(metric)
+        values = np.array([t.observation.metrics[metric] for t in trials])
+        seen = fitted_at(len(trials))
+        transform = fit_transform(values[:seen], goal(metric, self.state.objectives))
+        data = surrogate.Data(self.rows([t.proposal.point for t in trials]), transform.forward(values))
+        return self._build(metric, transform, data, seen, self.families)
+
+    def _build(
+        self,
+        metric: str,
+        transform: Transform,
+        data: surrogate.Data,
+        seen: int,
+        families: Sequence[tuple[Family, float]],
+    ) -> Response:
+        if len(data) > _MOST_POINTS:
+            data, seen = _thin(data, self._seed(metric)), _MOST_POINTS
+        head = surrogate.Data(data.rows[:seen], data.values[:seen])
+        fits = []
+        for family, _ in families:
+            key = f"{metric}|{family.name}"
+            known = self.state.fits.get(key)
+            # The first number of a recorded fit is how many observations it had: the same fit is not repeated.
+            start = np.array(known[1:]) if known else None
+            repeat = bool(known) and known is not None and int(known[0]) == seen
+            rng = np.random.default_rng([self._seed(key), seen])
+            found = surrogate.fit(family, head, start, rng, polish=not repeat)
+            self.fits[key] = (float(seen), *(float(v) for v in found.mode))
+            fits.append(found)
+        particles = surrogate.condition(fits, [share for _, share in families], seen, data)
+        draws = surrogate.draw(particles, data, DRAWS, self._seed(metric))
+        noise = float(np.sqrt(sum(np.exp(p.log_weight) * p.noise**2 for p in particles)))
+        return Response(metric, transform, data, particles, draws, noise)
+
+    def prior(self, metric: str) -> Response:
+        """The response before any data, in the units that the data have given the metric."""
+        if metric not in self._priors:
+            known = self._responses.get(metric)
+            transform = known.transform if known is not None else IDENTITY
+            families, shares = zip(*self.families, strict=True)
+            particles = surrogate.prior_particles(families, shares, self._seed(metric))
+            empty = surrogate.Data(np.zeros((0, self.encoder.columns)), np.zeros(0))
+            draws = surrogate.draw(particles, empty, DRAWS, self._seed(metric))
+            noise = float(np.exp(surrogate.NOISE_MEAN)) if known is None else known.noise
+            self._priors[metric] = Response(metric, transform, empty, (), draws, noise)
+        return self._priors[metric]
+
+    @cached_property
+    def failure(self) -> Response | None:
+        """The latent that is +1 where trials succeed and -1 where they fail; None while none has failed."""
+        if not self.failed:
+            return None
+        ended = [self.state.trials[i] for i in self.state.order]
+        trials = [
+            t
+            for t in ended
+            if isinstance(t, Completed) or (isinstance(t, Failed) and t.failure.kind not in ("lost", "setup"))
+        ]
+        labels = np.array([1.0 if isinstance(t, Completed) else -1.0 for t in trials])
+        data = surrogate.Data(self.rows([t.proposal.point for t in trials]), labels)
+        families: list[tuple[Family, float]] = [(Ard("smooth", self.encoder.slices), 0.5)]
+        families.append((Quadratic(self.encoder.slices), 0.5))
+        return self._build(FAILURE, IDENTITY, data, fitted_at(len(trials)), families)
+
+    def success(self, rows: Array) -> Array:
+        """Probability that a trial at each of ``rows`` does not fail."""
+        if self.failure is None:
+            return np.ones(len(rows))
+        w, mean, var = surrogate.moments(self.failure.particles, self.failure.data, rows)
+        return np.asarray(w @ ndtr(mean / np.sqrt(var + 0.1)))
+
+    def expected(self, metric: str, rows: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation (without noise) of ``metric`` at ``rows``, in standard units."""
+        response = self.response(metric)
+        if not response.particles:
+            values = response.draws(rows)
+            return values.mean(axis=0), values.std(axis=0)
+        w, mean, var = surrogate.moments(response.particles, response.data, rows)
+        middle = w @ mean
+        return middle, np.sqrt(np.maximum(w @ (var + mean**2) - middle**2, 1e-12))
+
+    @cached_property
+    def cost(self) -> Mapping[str, float]:
+        """Median duration of completed trials in seconds (1 where unknown)."""
+        durations = [t.observation.duration for t in self.completed]
+        return {"median": float(np.median(durations)) if durations else 1.0}
+
+    @cached_property
+    def candidates(self) -> tuple[list[Completed], Array]:
+        """The first trial of each distinct configuration that keeps the constraints, and their rows."""
+        first: dict[tuple[object, ...], Completed] = {}
+        for t in sorted(self.completed, key=lambda t: t.proposal.trial):
+            if all(
+                c.metric in t.observation.metrics and c.holds(t.observation.metrics[c.metric])
+                for c in self.state.constraints
+            ):
+                first.setdefault(tuple(sorted((k, repr(v)) for k, v in t.proposal.point.items())), t)
+        trials = list(first.values())
+        return trials, self.rows([t.proposal.point for t in trials])
+
+    @cached_property
+    def incumbent(self) -> Completed | None:
+        """The tried configuration with the best posterior mean (several objectives: of their normalised sum)."""
+        trials, rows = self.candidates
+        if not trials:
+            return None
+        total = np.zeros(len(trials))
+        for objective in self.state.objectives:
+            mean, sd = self.expected(objective.metric, rows)
+            total += objective.sign * mean + 0.1 * sd
+        return trials[int(np.argmin(total))]
+
+    def judge(self, metrics: Iterable[str], *, prior: bool = False) -> Judge:
+        """Evaluates claims about ``metrics`` on the draws of the posterior (or prior)."""
+        chosen = {m: (self.prior(m) if prior else self.response(m)).surface for m in metrics}
+        default = self.rows([self.state.space.defaults()])[0]
+        best = self.rows([self.incumbent.proposal.point])[0] if self.incumbent and not prior else default
+        failure = self.failure.surface if self.failure and not prior else None
+        if prior:
+            failure = self.prior(FAILURE).surface
+        signs = {m: goal(m, self.state.objectives) for m in chosen}
+        return Judge(self.encoder, chosen, signs, default, best, failure, self.state.seed)
+
+
+def _thin(data: surrogate.Data, seed: int) -> surrogate.Data:
+    """At most ``_MOST_POINTS`` observations: the best, the latest, and a random share of the rest."""
+    n, keep = len(data), _MOST_POINTS
+    best = np.argsort(data.values)[: keep // 4]
+    latest = np.arange(n - keep // 4, n)
+    fixed = np.union1d(best, latest)
+    rest = np.setdiff1d(np.arange(n), fixed)
+    extra = np.random.default_rng([seed, n // 50]).choice(rest, keep - len(fixed), replace=False)
+    index = np.sort(np.r_[fixed, extra])
+    return surrogate.Data(data.rows[index], data.values[index])

@@ -1,0 +1,382 @@
+"""Claims as predicates over response functions.
+
+A claim is evaluated on every draw of the posterior at once: its belief is the share of draws in which
+it holds. The same code evaluates a claim on a known function (one draw), which is how planted worlds are labelled.
+
+A change counts when it exceeds the claim's margin; the default margin is, in standard units of the
+metric, the larger of a tenth of its spread and half of its noise, so that "raises", "lowers" and "does not change"
+share the possibilities out among them. Averages are over a fixed quasi-random set of backgrounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from knowhy.engine.encoding import Array, Encoder
+from knowhy.engine.response import Transform
+from knowhy.model.space import Interval, Scalar
+from knowhy.model.theory import (
+    Better,
+    Bound,
+    Claim,
+    Effect,
+    FailsWhen,
+    Interacts,
+    KeepsImproving,
+    Matters,
+    MattersMore,
+    OnlyThrough,
+    Optimum,
+    OptimumMoves,
+    Scope,
+)
+
+Bits = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+LEVELS = 9
+BACKGROUNDS = 24
+NEAR = 0.15  # "near" and "moves" in units of the parameter's range
+MOVES = 0.1
+AGREEMENT = 0.9
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A response: draws in standard units (rows -> draws by rows), how to read them, and whose they are."""
+
+    draws: Callable[[Array], Array]
+    transform: Transform
+    noise: float
+    origin: tuple[str, ...] = ()
+
+    @property
+    def margin(self) -> float:
+        """The smallest change that counts by default, in standard units."""
+        return max(0.1, 0.5 * self.noise)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A claim on each draw: whether it holds, and the number it is about (None where it is not about one)."""
+
+    holds: Bits
+    quantity: Array | None = None
+    about: str = ""
+    margin: float | None = None
+
+
+@dataclass
+class Judge:
+    """Evaluates claims on ``surfaces`` (by metric).
+
+    ``signs`` is +1 for metrics that are better small, -1 for large. ``best`` is the encoded incumbent.
+    ``failure`` has draws of the latent that is negative where trials fail.
+    """
+
+    encoder: Encoder
+    surfaces: Mapping[str, Surface]
+    signs: Mapping[str, float]
+    default: Array
+    best: Array
+    failure: Surface | None = None
+    seed: int = 0
+    _cache: dict[object, Array] = field(default_factory=dict)
+
+    def backgrounds(self, scope: Scope) -> Array:
+        """Rows over which a scope averages."""
+        key = ("backgrounds", scope)
+        if key not in self._cache:
+            match scope.kind:
+                case "default":
+                    rows = np.atleast_2d(self.default)
+                case "best":
+                    rng = np.random.default_rng([self.seed, 5])
+                    near = self.encoder.neighbours(self.best, BACKGROUNDS // 2 - 1, 0.07, rng)
+                    rows = np.concatenate([np.atleast_2d(self.best), near])
+                case _:
+                    rows = self.encoder.sample(BACKGROUNDS, self.seed)
+            self._cache[key] = self._restrict(rows.copy(), scope.bounds)
+        return self._cache[key]
+
+    def _restrict(self, rows: Array, bounds: tuple[Bound, ...]) -> Array:
+        for bound in bounds:
+            g = self.encoder.index(bound.parameter)
+            if g < 0:
+                continue
+            s = self.encoder.slices[g]
+            edge = self.encoder.encode_value(g, bound.value)
+            if bound.op == "=":
+                rows[:, s] = edge
+            elif bound.op == ">=":
+                rows[:, s] = edge + (1.0 - edge) * rows[:, s]
+            else:
+                rows[:, s] = edge * rows[:, s]
+        return rows
+
+    def _at(self, rows: Array, settings: Mapping[str, Scalar]) -> Array:
+        rows = rows.copy()
+        for name, value in settings.items():
+            g = self.encoder.index(name)
+            if g >= 0:
+                rows[:, self.encoder.slices[g]] = self.encoder.encode_value(g, value)
+        return rows
+
+    def profile(self, metric: str, parameter: str, scope: Scope, fixed: Mapping[str, Scalar] | None = None) -> Array:
+        """Values at levels of ``parameter`` for each background (draws by levels by backgrounds)."""
+        key = ("profile", metric, parameter, scope, tuple((fixed or {}).items()))
+        if key not in self._cache:
+            base = self._at(self.backgrounds(scope), fixed or {})
+            g = self.encoder.index(parameter)
+            _, columns = self.encoder.levels(g, LEVELS)
+            stacked = np.repeat(base[None], len(columns), axis=0)
+            stacked[:, :, self.encoder.slices[g]] = columns[:, None, :]
+            values = self.surfaces[metric].draws(stacked.reshape(-1, base.shape[1]))
+            self._cache[key] = values.reshape(-1, len(columns), len(base))
+        return self._cache[key]
+
+    def variation(self, metric: str, parameter: str, scope: Scope) -> Array:
+        """Twice the standard deviation over the parameter's range, interactions included (draws)."""
+        if self.encoder.index(parameter) < 0:
+            return np.zeros(self._size(metric))
+        values = self.profile(metric, parameter, scope)
+        return np.asarray(2.0 * np.sqrt(np.mean(np.var(values, axis=1), axis=1)))
+
+    def _size(self, metric: str) -> int:
+        return int(self.surfaces[metric].draws(np.atleast_2d(self.default)).shape[0])
+
+    def answer(self, claim: Claim) -> Answer:
+        """Evaluate ``claim``; its metrics must be in ``surfaces``."""
+        match claim:
+            case Effect():
+                return self._effect(claim)
+            case Better():
+                sign = self.signs[claim.metric]
+                verb: str = "lowers" if sign > 0 else "raises"
+                plain = Effect(claim.parameter, claim.loser, claim.winner, verb, claim.metric, None, claim.scope)  # type: ignore[arg-type]
+                return self._effect(plain)
+            case KeepsImproving():
+                domain = self.encoder.space[claim.parameter].domain
+                end = domain.high if isinstance(domain, Interval) else claim.beyond
+                verb = "lowers" if self.signs[claim.metric] > 0 else "raises"
+                more = Effect(claim.parameter, claim.beyond, end, verb, claim.metric, None, claim.scope)  # type: ignore[arg-type]
+                return self._effect(more)
+            case Optimum():
+                return self._optimum(claim)
+            case OptimumMoves():
+                return self._moves(claim)
+            case MattersMore():
+                one = self.variation(claim.metric, claim.parameter, claim.scope)
+                two = self.variation(claim.metric, claim.other, claim.scope)
+                return Answer(one > two)
+            case Matters():
+                spread = self.variation(claim.metric, claim.parameter, claim.scope)
+                surface = self.surfaces[claim.metric]
+                about = f"variation of {claim.metric} over the range of {claim.parameter}"
+                return self._sized((spread >= surface.margin) == claim.positive, spread, claim.metric, about)
+            case Interacts():
+                return self._interacts(claim)
+            case OnlyThrough():
+                return self._only_through(claim)
+            case FailsWhen():
+                return self._fails_when(claim)
+
+    def _sized(self, holds: Bits, standard: Array, metric: str, about: str) -> Answer:
+        """An answer about a spread, shown in the metric's units around its middle."""
+        transform = self.surfaces[metric].transform
+        middle = float(transform.back(np.zeros(1))[0])
+        shown = np.asarray(transform.back(standard)) - middle
+        margin = float(transform.back(np.array([self.surfaces[metric].margin]))[0]) - middle
+        return Answer(holds, shown, about, abs(margin))
+
+    def _effect(self, claim: Effect) -> Answer:
+        surface = self.surfaces[claim.metric]
+        rows = self.backgrounds(claim.scope)
+        count = len(rows)
+        both = np.concatenate(
+            [self._at(rows, {claim.parameter: claim.start}), self._at(rows, {claim.parameter: claim.end})]
+        )
+        values = surface.draws(both)
+        before, after = values[:, :count], values[:, count:]
+        start, end = before.mean(axis=1), after.mean(axis=1)
+        change = surface.transform.back(end) - surface.transform.back(start)
+        if claim.margin is None:
+            limit = surface.margin
+            score, each = end - start, after - before
+            middle = float(surface.transform.back(np.zeros(1))[0])
+            shown = abs(float(surface.transform.back(np.array([limit]))[0]) - middle)
+        else:
+            limit = shown = claim.margin
+            score, each = change, surface.transform.back(after) - surface.transform.back(before)
+        if claim.scope.kind == "everywhere":
+            holds = np.mean(_judge_change(each, claim.verb, limit), axis=1) >= AGREEMENT
+        else:
+            holds = _judge_change(score, claim.verb, limit)
+        return Answer(holds, change, f"change of {claim.metric}", shown)
+
+    def _optimum(self, claim: Optimum) -> Answer:
+        g = self.encoder.index(claim.parameter)
+        if g < 0:
+            return Answer(np.zeros(self._size(claim.metric), dtype=bool))
+        domain = self.encoder.parameters[g].domain
+        if not isinstance(domain, Interval):
+            return Answer(np.zeros(self._size(claim.metric), dtype=bool))
+        curve = self.signs[claim.metric] * self.profile(claim.metric, claim.parameter, claim.scope).mean(axis=2)
+        where = _argmin(curve, self._positions(g))
+        shaped = np.ptp(curve, axis=1) >= self.surfaces[claim.metric].margin
+        low, high = domain.to_unit(claim.low), domain.to_unit(claim.high)
+        match claim.relation:
+            case "near":
+                inside = np.abs(where - low) <= NEAR
+            case "below":
+                inside = where < low
+            case "above":
+                inside = where > low
+            case "between":
+                inside = (where >= low - 1e-9) & (where <= high + 1e-9)
+        shown = np.array([float(domain.from_unit(u)) for u in where])
+        return Answer(inside & shaped, shown, f"best {claim.parameter}")
+
+    def _positions(self, group: int) -> Array:
+        _, columns = self.encoder.levels(group, LEVELS)
+        return np.asarray(columns[:, 0])
+
+    def _moves(self, claim: OptimumMoves) -> Answer:
+        g, h = self.encoder.index(claim.parameter), self.encoder.index(claim.other)
+        if g < 0 or h < 0:
+            still = claim.verb == "does not move"
+            return Answer(np.full(self._size(claim.metric), still))
+        other = self.encoder.parameters[h].domain
+        ends = (other.from_unit(0.1), other.from_unit(0.9)) if isinstance(other, Interval) else other.values[:2]
+        sign, positions = self.signs[claim.metric], self._positions(g)
+        low, high = (
+            _argmin(
+                sign * self.profile(claim.metric, claim.parameter, claim.scope, {claim.other: v}).mean(axis=2),
+                positions,
+            )
+            for v in ends
+        )
+        shift = high - low
+        holds = shift > MOVES if claim.verb == "rises" else shift < -MOVES
+        if claim.verb == "does not move":
+            holds = np.abs(shift) <= MOVES
+        return Answer(holds, shift, f"shift of the best {claim.parameter} in shares of its range", MOVES)
+
+    def _interacts(self, claim: Interacts) -> Answer:
+        g, h = self.encoder.index(claim.parameter), self.encoder.index(claim.other)
+        size = self._size(claim.metric)
+        if g < 0 or h < 0:
+            return Answer(np.full(size, not claim.together))
+        rows = self.backgrounds(claim.scope)[: BACKGROUNDS // 2]
+        _, one = self.encoder.levels(g, 3)
+        _, two = self.encoder.levels(h, 3)
+        grid = np.repeat(rows[None, None], len(one), axis=0).repeat(len(two), axis=1)
+        grid[..., self.encoder.slices[g]] = one[:, None, None, :]
+        grid[..., self.encoder.slices[h]] = two[None, :, None, :]
+        values = self.surfaces[claim.metric].draws(grid.reshape(-1, rows.shape[1]))
+        values = values.reshape(size, len(one), len(two), len(rows))
+        left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=2, keepdims=True)
+        left += values.mean(axis=(1, 2), keepdims=True)
+        strength = 2.0 * np.sqrt(np.mean(left**2, axis=(1, 2, 3)))
+        about = f"joint effect of {claim.parameter} and {claim.other} beyond their sum"
+        holds = (strength >= self.surfaces[claim.metric].margin) == claim.together
+        return self._sized(holds, strength, claim.metric, about)
+
+    def _only_through(self, claim: OnlyThrough) -> Answer:
+        surface = self.surfaces[claim.metric]
+        name = structure_name(claim)
+        own = (
+            np.array([o == name for o in surface.origin])
+            if surface.origin
+            else np.zeros(self._size(claim.metric), bool)
+        )
+        along = isoline(self.encoder, claim, self.backgrounds(Scope()))
+        if along is None:
+            return Answer(own)
+        values = surface.draws(along.reshape(-1, along.shape[2])).reshape(len(own), *along.shape[:2])
+        wander = 2.0 * np.sqrt(np.mean(np.var(values, axis=1), axis=1))
+        across = np.maximum(
+            self.variation(claim.metric, claim.parameter, Scope()), self.variation(claim.metric, claim.other, Scope())
+        )
+        holds = own | ((wander <= surface.margin) & (across > 2.0 * wander))
+        return Answer(holds)
+
+    def _fails_when(self, claim: FailsWhen) -> Answer:
+        if self.failure is None:
+            return Answer(np.zeros(self._size(next(iter(self.surfaces))), dtype=bool))
+        rows = self.encoder.sample(4 * BACKGROUNDS, self.seed + 1)
+        points = self.encoder.decode(rows)
+        product = np.array([np.prod([_number(p[n]) for n in claim.parameters]) for p in points])
+        inside = product > claim.threshold if claim.side == "above" else product < claim.threshold
+        fails = self.failure.draws(rows) < 0
+        if inside.all() or not inside.any():
+            return Answer(np.zeros(len(fails), dtype=bool))
+        return Answer((fails[:, inside].mean(axis=1) >= 0.75) & (fails[:, ~inside].mean(axis=1) <= 0.25))
+
+
+def _number(value: Scalar) -> float:
+    return float(value) if isinstance(value, (int, float)) else float("nan")
+
+
+def _judge_change(change: Array, verb: str, margin: float) -> Bits:
+    if verb == "raises":
+        return np.asarray(change > margin)
+    if verb == "lowers":
+        return np.asarray(change < -margin)
+    return np.asarray(np.abs(change) <= margin)
+
+
+def _argmin(curves: Array, positions: Array) -> Array:
+    """Positions of the minimum of each curve (draws by levels), refined by a parabola inside the range."""
+    at = np.argmin(curves, axis=1)
+    out = positions[at].copy()
+    inner = np.flatnonzero((at > 0) & (at < len(positions) - 1))
+    i, k = inner, at[inner]
+    a, b, c = curves[i, k - 1], curves[i, k], curves[i, k + 1]
+    bend = a - 2 * b + c
+    step = np.where(bend > 1e-12, 0.5 * (a - c) / np.where(bend > 1e-12, bend, 1.0), 0.0)
+    out[i] += step * 0.5 * (positions[k + 1] - positions[k - 1])
+    return np.asarray(out)
+
+
+def structure_name(claim: OnlyThrough) -> str:
+    """The name of the family that stands for a structural claim."""
+    return f"{claim.parameter}{claim.op}{claim.other}"
+
+
+def exponent(op: str) -> float:
+    """The power of the second parameter in a combination."""
+    return {"/": -1.0, "*": 1.0, "/sqrt": -0.5}[op]
+
+
+def log_line(encoder: Encoder, group: int) -> tuple[float, float] | None:
+    """Log of a parameter as ``start + length * unit``; None where it is not positive on a log scale."""
+    domain = encoder.parameters[group].domain
+    if not isinstance(domain, Interval) or domain.scale != "log":
+        return None
+    return float(np.log(domain.low)), float(np.log(domain.high / domain.low))
+
+
+def isoline(encoder: Encoder, claim: OnlyThrough, rows: Array) -> Array | None:
+    """``rows`` moved along lines on which the combination is constant (steps by rows by columns)."""
+    g, h = encoder.index(claim.parameter), encoder.index(claim.other)
+    if g < 0 or h < 0:
+        return None
+    one, two = log_line(encoder, g), log_line(encoder, h)
+    if one is None or two is None:
+        return None
+    a, b = encoder.slices[g].start, encoder.slices[h].start
+    # combination = log A + e * log B: moving log B by t moves log A by -e t.
+    ratio = -exponent(claim.op) * two[1] / one[1]
+    out = np.repeat(rows[None], 5, axis=0)
+    for i, row in enumerate(rows):
+        # the range of shifts of B that keeps both in range
+        low, high = -row[b], 1.0 - row[b]
+        ends = sorted([-row[a] / ratio, (1.0 - row[a]) / ratio])
+        low, high = max(low, ends[0]), min(high, ends[1])
+        shifts = np.linspace(low, high, 5)
+        out[:, i, b] = row[b] + shifts
+        out[:, i, a] = np.clip(row[a] + ratio * shifts, 0, 1)
+    return np.asarray(out)

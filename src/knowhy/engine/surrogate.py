@@ -1,0 +1,277 @@
+"""The posterior over response functions: a mixture of Gaussian process models weighted by evidence.
+
+Each family (see ``kernels``) is fitted by maximum a posteriori with analytic gradients; a Laplace approximation
+around it gives its evidence and a handful of hyperparameter particles, so that what is not yet known about relevance
+stays uncertain. Between fits, particles are reweighted by the evidence of new data, which is exact. From the mixture,
+response functions are drawn by pathwise conditioning (Wilson et al. 2020): prior features plus an exact update, so
+that they can be evaluated anywhere in matrix form. Units here are standard ones (see ``response``).
+
+Sources: MacKay 1992 (evidence); Rasmussen and Williams 2006, section 5 (gradients); Wilson et al. 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.optimize import minimize
+
+from knowhy.engine.encoding import Array
+from knowhy.engine.kernels import Family, Features
+
+CONSTANT = 1.0  # prior variance of the mean, in standard units
+NOISE_MEAN, NOISE_SD = float(np.log(0.2)), 1.0
+PARTICLES = 6
+_SAMPLES = 24
+_JITTER = 1e-8
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows (n by columns) and standardised values (n)."""
+
+    rows: Array
+    values: Array
+
+    def __len__(self) -> int:
+        """How many observations."""
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Particle:
+    """One hyperparameter vector of a family (log noise first), its weight, and the data's factorisation under it."""
+
+    family: Family
+    theta: Array
+    log_weight: float
+    cholesky: Array
+    alpha: Array
+
+    @property
+    def noise(self) -> float:
+        """Noise standard deviation."""
+        return float(np.exp(self.theta[0]))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the fit of one family found: the mode, its log evidence, and particles with log weights that sum to one."""
+
+    family: Family
+    mode: Array
+    log_evidence: float
+    thetas: Array
+    log_weights: Array
+    log_likelihoods: Array
+
+
+def _prior(family: Family) -> tuple[Array, Array]:
+    return np.r_[NOISE_MEAN, family.prior_mean], np.r_[NOISE_SD, family.prior_sd]
+
+
+def _factor(family: Family, theta: Array, distances: Array) -> tuple[Array, Array]:
+    k = family.covariance(theta[1:], distances) + CONSTANT
+    k[np.diag_indices_from(k)] += np.exp(2.0 * theta[0]) + _JITTER
+    return cho_factor(k, lower=True, check_finite=False)[0], k
+
+
+def _log_likelihood(family: Family, theta: Array, distances: Array, values: Array) -> float:
+    try:
+        low, _ = _factor(family, theta, distances)
+    except np.linalg.LinAlgError:
+        return -np.inf
+    half = solve_triangular(low, values, lower=True, check_finite=False)
+    n = len(values)
+    return float(-0.5 * half @ half - np.log(np.diag(low)).sum() - 0.5 * n * np.log(2 * np.pi))
+
+
+def _objective(
+    theta: Array, family: Family, distances: Array, values: Array, mean: Array, sd: Array
+) -> tuple[float, Array]:
+    """Negative log posterior of the hyperparameters, and its gradient."""
+    try:
+        low, _ = _factor(family, theta, distances)
+    except np.linalg.LinAlgError:
+        return 1e10, np.zeros_like(theta)
+    alpha = cho_solve((low, True), values, check_finite=False)
+    n = len(values)
+    inverse = cho_solve((low, True), np.eye(n), check_finite=False)
+    weights = 0.5 * (np.outer(alpha, alpha) - inverse)
+    gradient = np.empty_like(theta)
+    gradient[0] = 2.0 * np.exp(2.0 * theta[0]) * np.trace(weights)
+    gradient[1:] = family.gradient(theta[1:], distances, weights)
+    z = (theta - mean) / sd
+    value = -0.5 * values @ alpha - np.log(np.diag(low)).sum() - 0.5 * n * np.log(2 * np.pi) - 0.5 * z @ z
+    return float(-value), -(gradient - z / sd)
+
+
+def fit(family: Family, data: Data, start: Array | None, rng: np.random.Generator, *, polish: bool = True) -> Fit:
+    """Fit ``family`` to ``data`` (n >= 1) from ``start`` (the mode of an earlier fit) or its prior mean.
+
+    Without ``polish`` the start is taken as the mode, so that a recorded fit is restored as it was.
+    """
+    mean, sd = _prior(family)
+    distances = family.distances(data.rows, data.rows)
+    arguments = (family, distances, data.values, mean, sd)
+    bounds = [(m - 4.0 * s, m + 4.0 * s) for m, s in zip(mean, sd, strict=True)]
+    if start is None or len(start) != len(mean):
+        start, polish = mean, True
+    mode = start
+    if polish:
+        options = {"maxiter": 40}
+        mode = np.asarray(
+            minimize(_objective, start, arguments, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+        )
+    hessian = _hessian(mode, arguments)
+    values, vectors = np.linalg.eigh(hessian)
+    # Flat or negative directions cannot be wider than the prior.
+    values = np.maximum(values, float(np.min(1.0 / sd**2)))
+    root = vectors / np.sqrt(values)
+    normal = rng.standard_normal((_SAMPLES, len(mode)))
+    normal[0] = 0.0
+    samples = np.clip(mode + normal @ root.T, mean - 4.5 * sd, mean + 4.5 * sd)
+    log_q = -0.5 * np.sum(normal**2, axis=1)
+    likelihoods = np.array([_log_likelihood(family, s, distances, data.values) for s in samples])
+    log_prior = -0.5 * np.sum(((samples - mean) / sd) ** 2, axis=1)
+    ratio = likelihoods + log_prior - log_q
+    ratio = np.where(np.isfinite(ratio), ratio, -np.inf)
+    weights = np.exp(ratio - ratio.max())
+    # Truncated importance weights (Ionides 2008): a lucky sample must not stand for the posterior alone.
+    weights = np.minimum(weights, np.sqrt(_SAMPLES) * weights.mean())
+    weights /= weights.sum()
+    chosen = _systematic(weights, PARTICLES, 0.5)
+    log_evidence = float(-_objective(mode, *arguments)[0] - np.sum(np.log(sd)) - 0.5 * np.sum(np.log(values)))
+    return Fit(family, mode, log_evidence, samples[chosen], np.full(PARTICLES, -np.log(PARTICLES)), likelihoods[chosen])
+
+
+def _hessian(theta: Array, arguments: tuple[Family, Array, Array, Array, Array]) -> Array:
+    step = 1e-3
+    base = _objective(theta, *arguments)[1]
+    out = np.empty((len(theta), len(theta)))
+    for i in range(len(theta)):
+        moved = theta.copy()
+        moved[i] += step
+        out[i] = (_objective(moved, *arguments)[1] - base) / step
+    return np.asarray(0.5 * (out + out.T))
+
+
+def _systematic(weights: Array, count: int, offset: float) -> Array:
+    """Indices drawn by systematic resampling: ``count`` of them, deterministic for a given ``offset``."""
+    positions = (np.arange(count) + offset) / count
+    return np.minimum(np.searchsorted(np.cumsum(weights), positions), len(weights) - 1)
+
+
+def condition(fits: Sequence[Fit], shares: Sequence[float], seen: int, data: Data) -> tuple[Particle, ...]:
+    """Particles of all ``fits``, weighted by share, evidence, and the data since the fit.
+
+    ``shares`` are prior weights of the families; the fits used the first ``seen`` observations of ``data``.
+    """
+    particles = []
+    for f, share in zip(fits, shares, strict=True):
+        distances = f.family.distances(data.rows, data.rows)
+        for theta, log_weight, likelihood in zip(f.thetas, f.log_weights, f.log_likelihoods, strict=True):
+            low, _ = _factor(f.family, theta, distances)
+            alpha = cho_solve((low, True), data.values, check_finite=False)
+            total = np.log(share) + f.log_evidence + log_weight
+            if len(data) > seen:
+                n = len(data)
+                now = -0.5 * data.values @ alpha - np.log(np.diag(low)).sum() - 0.5 * n * np.log(2 * np.pi)
+                total += float(now) - likelihood
+            particles.append(Particle(f.family, theta, float(total), low, alpha))
+    highest = max(p.log_weight for p in particles)
+    norm = highest + np.log(sum(np.exp(p.log_weight - highest) for p in particles))
+    return tuple(replace(p, log_weight=p.log_weight - norm) for p in particles)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Draws that share a family and its hyperparameters."""
+
+    family: Family
+    theta: Array
+    features: Features
+    weights: Array
+    update: Array
+    rows: Array
+
+    def __call__(self, at: Array) -> Array:
+        """Values of the draws (draws by points)."""
+        out = self.features(at) @ self.weights[:-1] + self.weights[-1] * np.sqrt(CONSTANT)
+        if len(self.rows):
+            k = self.family.covariance(self.theta, self.family.distances(at, self.rows)) + CONSTANT
+            out += k @ self.update
+        return np.asarray(out.T)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """S response functions drawn from the mixture; ``origin`` names the family of each, ``noise`` its noise sd."""
+
+    blocks: tuple[Block, ...]
+    shuffle: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+    origin: tuple[str, ...]
+    noise: Array
+
+    def __len__(self) -> int:
+        """How many functions."""
+        return len(self.origin)
+
+    def __call__(self, at: Array) -> Array:
+        """Values at rows ``at`` (draws by points)."""
+        return np.asarray(np.concatenate([b(at) for b in self.blocks])[self.shuffle])
+
+
+def draw(particles: Sequence[Particle], data: Data, count: int, seed: int) -> Draws:
+    """``count`` functions from the posterior; the same ``seed`` gives the same draws for the same data."""
+    weights = np.exp([p.log_weight for p in particles])
+    counts = np.bincount(_systematic(weights / weights.sum(), count, 0.5), minlength=len(particles))
+    blocks, origin, noise = [], [], []
+    for i, (p, n) in enumerate(zip(particles, counts, strict=True)):
+        if not n:
+            continue
+        rng = np.random.default_rng([seed, i])
+        features = p.family.basis(p.theta[1:], rng)
+        phi = features(data.rows)
+        w = rng.standard_normal((phi.shape[1] + 1, n))
+        if len(data):
+            fantasy = phi @ w[:-1] + np.sqrt(CONSTANT) * w[-1] + p.noise * rng.standard_normal((len(data), n))
+            update = cho_solve((p.cholesky, True), data.values[:, None] - fantasy, check_finite=False)
+        else:
+            update = np.zeros((0, n))
+        blocks.append(Block(p.family, p.theta[1:], features, w, update, data.rows))
+        origin += [p.family.name] * int(n)
+        noise += [p.noise] * int(n)
+    order = np.random.default_rng([seed, 977]).permutation(count)
+    return Draws(tuple(blocks), order, tuple(origin[i] for i in order), np.asarray(noise)[order])
+
+
+def prior_particles(families: Sequence[Family], shares: Sequence[float], seed: int) -> tuple[Particle, ...]:
+    """Particles before any data: hyperparameters from their priors."""
+    particles = []
+    for i, (family, share) in enumerate(zip(families, shares, strict=True)):
+        mean, sd = _prior(family)
+        rng = np.random.default_rng([seed, i])
+        thetas = mean + sd * np.clip(rng.standard_normal((2 * PARTICLES, len(mean))), -2.5, 2.5)
+        weight = float(np.log(share / (2 * PARTICLES)))
+        particles += [Particle(family, t, weight, np.zeros((0, 0)), np.zeros(0)) for t in thetas]
+    return tuple(particles)
+
+
+def moments(particles: Sequence[Particle], data: Data, at: Array) -> tuple[Array, Array, Array]:
+    """Weights (k), means (k by m) and variances (k by m, without noise) of the mixture at rows ``at``."""
+    kept = [p for p in particles if p.log_weight > -6.0]
+    weights = np.exp([p.log_weight for p in kept])
+    means, variances = [], []
+    cache: dict[int, Array] = {}
+    for p in kept:
+        key = id(p.family)
+        if key not in cache:
+            cache[key] = p.family.distances(data.rows, at)
+        k = p.family.covariance(p.theta[1:], cache[key]) + CONSTANT
+        half = solve_triangular(p.cholesky, k, lower=True, check_finite=False)
+        means.append(k.T @ p.alpha)
+        variances.append(p.family.variance(p.theta[1:], at) + CONSTANT - np.sum(half**2, axis=0))
+    return weights / weights.sum(), np.array(means), np.maximum(np.array(variances), 1e-10)

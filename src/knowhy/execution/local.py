@@ -1,0 +1,295 @@
+"""Jobs as processes of this machine, each under a keeper of its own (see ``keeper``)."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import marshal
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import IO
+
+import psutil
+
+from knowhy.errors import SettingsError, UsageError
+from knowhy.execution import keeper
+from knowhy.execution.collect import collect
+from knowhy.execution.environment import child_environment
+from knowhy.model.job import Job
+from knowhy.model.observation import Failure, Outcome
+
+_BOOT = "import sys; sys.path.append(sys.argv[1]); import keeper; keeper.main()"
+_SLACK = 1.6
+_ACCOUNT_BYTES = 1 << 16
+
+
+@dataclass(slots=True)
+class _Running:
+    """A job under its keeper; ``force_at`` is when the controller stops trusting the keeper to end it."""
+
+    job: Job
+    token: str
+    process: subprocess.Popen[bytes]
+    orders: IO[bytes]
+    answers: IO[bytes]
+    started: float
+    force_at: float
+    cancelled: bool = False
+    account: bytearray = field(default_factory=bytearray)
+
+
+class LocalExecutor:
+    """Runs up to ``workers`` jobs at a time as child processes; further ones wait in a queue.
+
+    What a job prints is kept in its log up to the first 512 KiB and the last 1.5 MiB. At a time-out the process tree
+    gets SIGTERM, ``grace`` seconds, then SIGKILL; a tree that ends, is cancelled or loses its controller goes the
+    same way. ``passed`` names variables that trials get beside the allow-list (see ``environment``). Methods may
+    be called from several threads, ``wait`` from one at a time. Also a context manager that closes itself.
+    """
+
+    def __init__(self, workers: int, passed: Sequence[str] = (), grace: float = 1.0) -> None:
+        """Prepare, starting nothing; raises SettingsError for no workers or a grace outside of 0 to 2 s."""
+        if workers < 1:
+            raise SettingsError(f"{workers} workers cannot run anything", "set workers to 1 or more")
+        if not 0 <= grace <= 2.0:
+            raise SettingsError(f"a grace of {grace:g} s is out of range", "set it between 0 and 2 seconds")
+        self.workers = workers
+        self._passed = tuple(passed)
+        self._grace = grace
+        self._lock = threading.RLock()
+        self._queue: deque[Job] = deque()
+        self._running: dict[int, _Running] = {}
+        self._ending: list[_Running] = []
+        self._ready: deque[tuple[int, Outcome]] = deque()
+        self._closed = False
+        self._wake, self._wake_end = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(self._wake_end, False)
+        weakref.finalize(self, os.close, self._wake)
+        weakref.finalize(self, os.close, self._wake_end)
+
+    def __enter__(self) -> LocalExecutor:
+        """The executor itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def submit(self, job: Job) -> None:
+        """Start ``job``, or queue it for a slot; raises UsageError after ``close`` and for a trial that still runs."""
+        with self._lock:
+            if self._closed:
+                raise UsageError("the executor is closed", "make a new one")
+            if job.trial in self._running or any(waiting.trial == job.trial for waiting in self._queue):
+                raise UsageError(f"trial {job.trial} is already running", "wait for it, or cancel it first")
+            self._queue.append(job)
+            self._fill()
+        self._notify()
+
+    def wait(self, timeout: float) -> list[tuple[int, Outcome]]:
+        """Jobs that ended, as (trial, outcome), waiting at most ``timeout`` seconds for the first."""
+        deadline = time.monotonic() + max(0.0, timeout)
+        looked = False
+        while True:
+            with self._lock:
+                ended = list(self._ready)
+                self._ready.clear()
+                watched = {r.answers.fileno(): r for r in (*self._running.values(), *self._ending)}
+            now = time.monotonic()
+            if ended or self._closed or (looked and now >= deadline):
+                return ended
+            looked = True
+            poll = select.poll()
+            for fd in (*watched, self._wake):
+                poll.register(fd, select.POLLIN)
+            pause = min([deadline, *(r.force_at for r in watched.values())]) - now
+            for fd, _ in poll.poll(int(pause * 1000) + 1 if pause > 0 else 0):
+                if fd == self._wake:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(fd, 4096)
+                else:
+                    self._serve(watched[fd])
+            for running in watched.values():
+                if not running.answers.closed and time.monotonic() >= running.force_at:
+                    self._force(running)
+
+    def cancel(self, trial: int) -> None:
+        """End the job of ``trial`` and its whole process tree in the background; no outcome is reported for it."""
+        with self._lock:
+            self._queue = deque(job for job in self._queue if job.trial != trial)
+            self._ready = deque(item for item in self._ready if item[0] != trial)
+            running = self._running.pop(trial, None)
+            if running is not None:
+                self._dismiss(running)
+        self._notify()
+
+    def close(self) -> None:
+        """End everything that still runs and wait until it has ended (some 3 s as a rule)."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.clear()
+            for running in self._running.values():
+                self._dismiss(running)
+            self._running.clear()
+            self._ready.clear()
+            ending = list(self._ending)
+            self._ending.clear()
+        for running in ending:
+            try:
+                running.process.wait(max(0.0, running.force_at - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._end_by_force(running)
+            _release(running)
+        self._notify()
+
+    def _notify(self) -> None:
+        """Let a ``wait`` in another thread look again."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_end, b"x")
+
+    def _fill(self) -> None:
+        """Start queued jobs in free slots."""
+        while self._queue and len(self._running) + len(self._ending) < self.workers:
+            job = self._queue.popleft()
+            try:
+                self._running[job.trial] = self._start(job)
+            except OSError as error:
+                self._ready.append((job.trial, Failure("setup", f"the job cannot be started: {error}", 0.0)))
+
+    def _start(self, job: Job) -> _Running:
+        """Put ``job`` under a keeper; raises OSError."""
+        # Numbers of an earlier attempt that was cut off must not count for this one.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(job.result_path)
+        token = secrets.token_hex(16)
+        extra = {"KNOWHY_RESULT": os.path.abspath(job.result_path), **job.env, keeper.TOKEN: token}
+        if job.required:
+            extra.setdefault("KNOWHY_METRIC", job.required[0])
+        order: keeper.Order = {
+            "argv": list(job.argv),
+            "folder": os.path.abspath(job.folder),
+            "log": os.path.abspath(job.log_path),
+            "timeout": job.timeout,
+            "memory": job.memory,
+            "grace": self._grace,
+            "token": token,
+            "packages": os.path.dirname(os.path.dirname(os.path.abspath(psutil.__file__))),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _BOOT, os.path.dirname(os.path.abspath(keeper.__file__))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env=child_environment(os.environ, extra, self.workers, self._passed),
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        data = marshal.dumps(order)  # type: ignore[arg-type]  # plain values only
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(len(data).to_bytes(4, "big") + data)
+        now = time.monotonic()
+        force_at = float("inf") if job.timeout is None else now + job.timeout + self._grace + _SLACK
+        return _Running(job, token, process, process.stdin, process.stdout, now, force_at)
+
+    def _dismiss(self, running: _Running) -> None:
+        """Tell the keeper to end the tree."""
+        running.cancelled = True
+        running.force_at = time.monotonic() + self._grace + _SLACK
+        running.orders.close()
+        self._ending.append(running)
+
+    def _serve(self, running: _Running) -> None:
+        """Read from a keeper; at the end of its account, report the outcome and fill the slot."""
+        if running.answers.closed:
+            return
+        data = os.read(running.answers.fileno(), _ACCOUNT_BYTES)
+        if data and len(running.account) < _ACCOUNT_BYTES:
+            running.account += data
+            return
+        try:
+            running.process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            running.process.kill()
+            running.process.wait()
+        try:
+            account: keeper.Account = ast.literal_eval(running.account.decode(errors="replace"))
+        except (ValueError, SyntaxError):
+            self._finish(running, self._lost(running))
+            return
+        self._finish(running, None if running.cancelled else _outcome(running.job, account))
+
+    def _lost(self, running: _Running) -> Outcome:
+        """The keeper ended without an account: somebody killed it."""
+        self._end_by_force(running)
+        seconds = time.monotonic() - running.started
+        ended = collect(running.job, None, seconds)
+        message = "the process that watches over the trial was killed; what it left behind was ended"
+        tail = ended.log_tail if isinstance(ended, Failure) else ""
+        return Failure("lost", message, seconds, tail, None, ended.metrics, ended.curves)
+
+    def _force(self, running: _Running) -> None:
+        """End a job whose keeper does not answer in time."""
+        self._end_by_force(running)
+        seconds = time.monotonic() - running.started
+        self._finish(running, None if running.cancelled else collect(running.job, None, seconds, timed_out=True))
+
+    def _end_by_force(self, running: _Running) -> None:
+        """SIGKILL for the tree and its keeper, from here."""
+        for _ in range(3):
+            left = keeper.descendants(running.process.pid, running.token)
+            keeper.send(left, (signal.SIGSTOP, signal.SIGKILL))
+            psutil.wait_procs(left, timeout=0.2)
+        running.process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.process.wait(1.0)
+        keeper.send(keeper.descendants(running.process.pid, running.token), (signal.SIGKILL,))
+
+    def _finish(self, running: _Running, outcome: Outcome | None) -> None:
+        """Free the slot; report ``outcome`` where there is one and nobody cancelled the trial meanwhile."""
+        with self._lock:
+            if running in self._ending:
+                self._ending.remove(running)
+            elif self._running.pop(running.job.trial, None) is not None and outcome is not None:
+                self._ready.append((running.job.trial, outcome))
+            _release(running)
+            if not self._closed:
+                self._fill()
+
+
+def _release(running: _Running) -> None:
+    """Close the pipes."""
+    for pipe in (running.orders, running.answers):
+        with contextlib.suppress(OSError):
+            pipe.close()
+
+
+def _outcome(job: Job, account: keeper.Account) -> Outcome:
+    """The outcome that an account and the job's files amount to."""
+    if account["reason"] == "setup":
+        return Failure("setup", account["message"], account["duration"])
+    return collect(
+        job,
+        account["exit"],
+        account["duration"],
+        timed_out=account["reason"] == "timeout",
+        out_of_memory=account["reason"] == "memory" or account["kernel_oom"],
+        peak_memory=account["peak"],
+    )

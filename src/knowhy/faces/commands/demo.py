@@ -1,0 +1,67 @@
+"""The command that shows knowhy at work on a small, real training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from knowhy.demo import SCRIPT
+from knowhy.errors import UsageError
+from knowhy.faces.commands.run import begin
+from knowhy.faces.running import shown
+from knowhy.model.objective import Objective
+from knowhy.settings import load
+from knowhy.settings_file import FILE_NAME, write_settings
+from knowhy.study import Study, study_names
+from knowhy.subjects.discovery import discover
+
+
+@click.command()
+@click.argument("folder", default="knowhy-demo")
+@click.option("--trials", metavar="N", default="40", show_default=True, help="Trials in all.")
+@click.option("--workers", metavar="N", default="2", show_default=True, help="Trials side by side.")
+def demo(folder: str, trials: str, workers: str) -> None:
+    """Study a small neural network on handwritten digits, in FOLDER (./knowhy-demo).
+
+    A demo that was stopped goes on; after one that has finished, a new study begins beside it.
+    """
+    home = Path(folder)
+    script = home / SCRIPT.name
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not script.exists():
+            script.write_bytes(SCRIPT.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{home} cannot be written: {error.strerror}", "name another: knowhy demo FOLDER") from None
+    found = discover(str(script))
+    name, goes_on = _name(home / ".knowhy")
+    text = write_settings(
+        name=name,
+        script=script.name,
+        objectives=[Objective("val_loss")],
+        parameters=found.parameters,
+        run={"trials": int(trials), "workers": int(workers), "strategy": "theory"},
+        notes=found.notes,
+    )
+    if not goes_on:
+        (home / FILE_NAME).write_text(text, encoding="utf-8")
+    settings = load({"trials": trials, "workers": workers, "name": name}, {}, home / FILE_NAME)
+    verb = "going on with" if goes_on else "studying"
+    click.echo(f"{verb} {shown(script.absolute())}, a small neural network that reads digits ({name})", err=True)
+    begin(settings, script, found)
+    click.echo(f'look around: cd {folder} && knowhy theories (or explain T1, believe "...", next, best)', err=True)
+
+
+def _name(folder: Path) -> tuple[str, bool]:
+    """The name of the study to run, and whether it exists and has not finished."""
+    there = [name for name in study_names(folder) if name == "demo" or name.startswith("demo-")]
+    if not there:
+        return "demo", False
+    last = Study.open(there[0], folder=folder).state
+    if last.run is None or last.finished < last.run.trials:
+        return there[0], True
+    number = 2
+    while f"demo-{number}" in there:
+        number += 1
+    return f"demo-{number}", False

@@ -1,0 +1,112 @@
+"""The command that looks after the journal and what it rests on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from knowhy import __version__, journal
+from knowhy.errors import JournalDamagedError, StudyMissingError
+from knowhy.faces import render
+from knowhy.faces.options import json_option, missing, print_json, settings_path, which_study
+from knowhy.faces.text import one_line
+from knowhy.settings import load
+from knowhy.study import study_names
+
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "optuna", "rich", "click", "psutil", "torch", "cmaes")
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What the doctor found. ``free`` is the space left on the disk of the studies, in bytes."""
+
+    knowhy: str
+    python: str
+    platform: str
+    cores: int
+    libraries: dict[str, str]
+    folder: str
+    writable: bool
+    free: int
+    journals: tuple[journal.Report, ...]
+
+
+@click.command()
+@which_study
+@click.option("--recover", metavar="FILE", help="Copy the good records of a damaged journal to FILE.")
+@json_option
+def doctor(study: str | None, folder: str | None, config: str | None, recover: str | None, as_data: bool) -> None:
+    """Check the journals (every record's hash), the folder, and the versions of what knowhy rests on."""
+    settings = load({"name": study, "folder": folder}, os.environ, settings_path(config))
+    names = study_names(settings.folder)
+    if study is not None and study not in names:
+        raise StudyMissingError(f"there is no study {study} in {settings.folder}", "knowhy doctor checks all there are")
+    chosen = [study] if study is not None else names
+    if recover is not None:
+        if not chosen:
+            raise missing(settings)
+        saved = journal.recover(settings.folder / chosen[0] / "journal.db", recover)
+        click.echo(f"{saved.records} good records are in {recover}", err=True)
+    found = _look(settings.folder, tuple(journal.check(settings.folder / name / "journal.db") for name in chosen))
+    if as_data:
+        print_json(found)
+    else:
+        render.show(_lines(found))
+    bad = [report for report in found.journals if not report.ok]
+    if bad:
+        raise JournalDamagedError(
+            f"the journal {bad[0].path} is damaged: {bad[0].reason}",
+            f"its first {bad[0].records} records are good; copy them out with: "
+            f"knowhy doctor --study {Path(bad[0].path).parent.name} --recover FILE",
+        )
+
+
+def _look(folder: Path, journals: tuple[journal.Report, ...]) -> Checkup:
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    home = folder if folder.is_dir() else folder.absolute().parent
+    return Checkup(
+        knowhy=__version__,
+        python=f"{platform.python_version()} ({sys.executable})",
+        platform=platform.platform(),
+        cores=os.cpu_count() or 1,
+        libraries=versions,
+        folder=str(folder),
+        writable=os.access(home, os.W_OK),
+        free=shutil.disk_usage(home).free if home.exists() else 0,
+        journals=journals,
+    )
+
+
+def _lines(found: Checkup) -> list[render.Line]:
+    lines: list[render.Line] = [
+        render.row("knowhy", f"{found.knowhy}, Python {found.python}, {found.cores} cores, {found.platform}"),
+        render.row("libraries", ", ".join(f"{name} {version}" for name, version in found.libraries.items())),
+        render.row(
+            "folder",
+            f"{found.folder}: {'writable' if found.writable else 'NOT writable'}, {found.free / 1e9:.1f} GB free",
+        ),
+    ]
+    for report in found.journals:
+        name = Path(report.path).parent.name
+        state = "whole" if report.ok else f"DAMAGED: {one_line(report.reason)}"
+        lines.append(
+            render.row(
+                "study",
+                f"{name}: {report.records} records, the chain is {state} (SQLite {report.sqlite}, mode {report.mode})",
+            )
+        )
+    if not found.journals:
+        lines.append(render.row("study", "none yet"))
+    return lines

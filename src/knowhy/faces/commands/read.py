@@ -1,0 +1,108 @@
+"""Commands that show what is known: status, best, theories, explain, next, trials."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from knowhy.errors import StudyError, UsageError
+from knowhy.faces import render
+from knowhy.faces.options import existing, json_option, print_json, which_study
+from knowhy.study import Study
+
+
+@click.command()
+@which_study
+@json_option
+def status(study: str | None, folder: str | None, config: str | None, as_data: bool) -> None:
+    """Show where a study stands: the best, the trials, the theories."""
+    view = existing(study, folder, config).status
+    if as_data:
+        print_json(view)
+    else:
+        render.show(render.overview_lines(view))
+
+
+@click.command()
+@which_study
+@click.option("--write", metavar="FILE", help="Write the script with the best parameters in it to FILE.")
+@json_option
+def best(study: str | None, folder: str | None, config: str | None, write: str | None, as_data: bool) -> None:
+    """Show the best configuration, or write it into a copy of the script.
+
+    For a function, --write takes a file that ends in .json.
+    """
+    chosen = existing(study, folder, config)
+    view = chosen.best
+    if write is not None:
+        _write(chosen, Path(write))
+    if as_data:
+        print_json(view)
+    else:
+        render.show(render.best_lines(view))
+
+
+def _write(study: Study, target: Path) -> None:
+    text = json.dumps(dict(study.best_point), indent=2) + "\n" if target.suffix == ".json" else study.script_with_best()
+    source = study.state.subject.get("path")
+    if source and target.exists() and target.samefile(str(source)):
+        raise UsageError(f"{target} is the script under study", "write to another file, such as train_best.py")
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror}", "name another file") from None
+    click.echo(f"wrote {target}", err=True)
+
+
+@click.command()
+@which_study
+@json_option
+def theories(study: str | None, folder: str | None, config: str | None, as_data: bool) -> None:
+    """List the theories with belief, prior and status; rivals stand together."""
+    views = existing(study, folder, config).theories
+    if as_data:
+        print_json(views)
+    else:
+        render.show(render.theories_lines(views))
+
+
+@click.command()
+@click.argument("theory")
+@which_study
+@json_option
+def explain(theory: str, study: str | None, folder: str | None, config: str | None, as_data: bool) -> None:
+    """Tell all that is known about THEORY, such as T3."""
+    view = existing(study, folder, config).explain(theory)
+    if as_data:
+        print_json(view)
+    else:
+        render.show(render.explanation_lines(view))
+
+
+@click.command("next")
+@which_study
+@click.option("--limit", default=5, show_default=True, help="How many to show.")
+@json_option
+def next_(study: str | None, folder: str | None, config: str | None, limit: int, as_data: bool) -> None:
+    """Show what runs, or would run next, and why."""
+    views = existing(study, folder, config).next()[: max(1, limit)]
+    if as_data:
+        print_json(views)
+    else:
+        render.show(render.next_lines(views))
+
+
+@click.command()
+@which_study
+@json_option
+def trials(study: str | None, folder: str | None, config: str | None, as_data: bool) -> None:
+    """List every trial: purpose, result, what was expected, and what it taught."""
+    chosen = existing(study, folder, config)
+    if not chosen.state.objectives:
+        raise StudyError(f"the study {chosen.name} has not begun", "run it first")
+    if as_data:
+        print_json(chosen.trials)
+    else:
+        render.show([render.trials_table(chosen.trials, chosen.state.objective.metric)])

@@ -1,0 +1,144 @@
+"""The command that runs a study."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from knowhy.errors import MetricError, StudyMismatchError, SubjectError
+from knowhy.faces.options import settings_path, which_study
+from knowhy.faces.running import carry_out
+from knowhy.faces.text import one_line
+from knowhy.model.objective import Direction
+from knowhy.model.space import Space
+from knowhy.settings import STRATEGIES, Settings, load
+from knowhy.settings_file import SettingsFile, read_settings_file
+from knowhy.study import Study
+from knowhy.subjects.discovery import Discovery, discover
+
+
+@click.command()
+@click.argument("script", required=False)
+@click.argument("arguments", nargs=-1)
+@click.option("--metric", multiple=True, metavar="NAME", help="The objective; NAME:min or NAME:max for several.")
+@click.option("--minimize", "direction", flag_value="minimize", help="A small metric is good.")
+@click.option("--maximize", "direction", flag_value="maximize", help="A large metric is good.")
+@click.option("--trials", metavar="N", help="Trials in all, not per call (60).")
+@click.option("--budget", metavar="TIME", help="Wall time in all, such as 90s, 30m, 2h.")
+@click.option("--workers", metavar="N", help="Trials side by side (2).")
+@click.option("--strategy", metavar="NAME", help=f"One of {', '.join(STRATEGIES)}.")
+@click.option("--timeout", metavar="TIME", help="For one trial.")
+@click.option("--memory", metavar="SIZE", help="For one trial, such as 4GB.")
+@click.option("--seed", metavar="N", help="From which the study's random choices come (0).")
+@which_study
+def run(
+    script: str | None,
+    arguments: tuple[str, ...],
+    metric: tuple[str, ...],
+    direction: Direction | None,
+    trials: str | None,
+    budget: str | None,
+    workers: str | None,
+    strategy: str | None,
+    timeout: str | None,
+    memory: str | None,
+    seed: str | None,
+    study: str | None,
+    folder: str | None,
+    config: str | None,
+) -> None:
+    """Study SCRIPT (or what knowhy.toml names) until the trials or the budget are spent.
+
+    The same command goes on where it stopped. Arguments for the script itself go after --.
+    """
+    options = {
+        "script": script,
+        "metric": metric,
+        "direction": direction,
+        "trials": trials,
+        "budget": budget,
+        "workers": workers,
+        "strategy": strategy,
+        "timeout": timeout,
+        "memory": memory,
+        "seed": seed,
+        "name": study,
+        "folder": folder,
+    }
+    settings = load(options, os.environ, _file_for(script, settings_path(config), named=config is not None))
+    if arguments:
+        settings = replace(settings, arguments=arguments)
+    path = script_of(settings)
+    found = discover(str(path), settings.arguments)
+    begin(settings, path, found)
+
+
+def begin(settings: Settings, path: Path, found: Discovery) -> None:
+    """Open or start the study of the script at ``path`` and run it."""
+    space = settings.space(found.parameters)
+    study = _study(settings)
+    _tell(settings, path, space, found, known=bool(study.state.objectives))
+    try:
+        carry_out(study, settings, path, space)
+    except StudyMismatchError:
+        if study.state.completed or not study.state.trials:
+            raise
+        aside = study.set_aside()
+        click.echo(f"no trial of {settings.name} had completed: it is kept as {aside.name}, and begins anew", err=True)
+        carry_out(_study(settings), settings, path, space)
+
+
+def _study(settings: Settings) -> Study:
+    """The study, with the objectives that are asked for, or its own where none are; raises MetricError."""
+    wanted = {o.metric: o.direction for o in settings.objectives} or None
+    study = Study(settings.name, wanted, folder=settings.folder, constraints=settings.constraints, seed=settings.seed)
+    if wanted is None and not study.state.objectives:
+        raise MetricError(
+            "no objective is named",
+            f"name one, as in --metric val_loss --minimize; knowhy init {settings.script} lists what there is",
+        )
+    return study
+
+
+def script_of(settings: Settings) -> Path:
+    """The script under study; raises SubjectError."""
+    if settings.script is None:
+        raise SubjectError("no script is named", "knowhy run SCRIPT --metric NAME, or first: knowhy init SCRIPT")
+    if not settings.script.is_file():
+        raise SubjectError(
+            f"there is no script {settings.script}",
+            "give the path of a Python file" if not settings.script.exists() else "give a file, not a folder",
+        )
+    return settings.script
+
+
+def _file_for(script: str | None, path: Path | None, *, named: bool) -> Path | None:
+    """The settings file, unless it was found by chance and is about another script."""
+    if script is None or path is None or named:
+        return path
+    file: SettingsFile = read_settings_file(path)
+    about = file.values.get("study", {}).get("script") if isinstance(file.values.get("study"), dict) else None
+    if isinstance(about, str) and (path.parent / about).resolve() == Path(script).resolve():
+        return path
+    click.echo(f"{path} is about {about or 'no script'}, not {script}: it is not used", err=True)
+    return None
+
+
+def _tell(settings: Settings, path: Path, space: Space, found: Discovery, *, known: bool) -> None:
+    """What is about to be varied, and what stands in the file otherwise than in the script."""
+    if not known:
+        names = ", ".join(one_line(p.name) for p in space.active)
+        held = f"; {len(space.held)} more are held at their default" if space.held else ""
+        goals = ", ".join(f"{o.direction} {o.metric}" for o in settings.objectives)
+        click.echo(f"{settings.name}: {goals}; varying {names}{held}", err=True)
+    script = {p.name: p.default for p in found.parameters}
+    for parameter in space:
+        if parameter.name in script and parameter.default != script[parameter.name]:
+            click.echo(
+                f"note: the default of {parameter.name} is {parameter.default} in the settings, "
+                f"{script[parameter.name]} in {path.name}; the settings count",
+                err=True,
+            )

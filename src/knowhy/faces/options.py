@@ -1,0 +1,68 @@
+"""Options that commands share, and the study that they mean."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from knowhy.errors import StudyMissingError
+from knowhy.settings import Settings, load
+from knowhy.settings_file import FILE_NAME
+from knowhy.study import Study, study_names
+from knowhy.views import as_json
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def which_study(command: F) -> F:
+    """Add ``--study``, ``--folder`` and ``--config``."""
+    command = click.option("--config", metavar="FILE", help=f"Settings to read instead of {FILE_NAME}.")(command)
+    command = click.option("--folder", metavar="DIR", help="Where studies are kept (.knowhy).")(command)
+    return click.option("--study", "--name", "study", metavar="NAME", help="The study that is meant.")(command)
+
+
+def json_option(command: F) -> F:
+    """Add ``--json``."""
+    return click.option("--json", "as_data", is_flag=True, help="Write JSON to standard output, and nothing else.")(
+        command
+    )
+
+
+def settings_path(config: str | None) -> Path | None:
+    """The settings file of this call: the one named, or knowhy.toml here where there is one."""
+    if config is not None:
+        return Path(config)
+    return Path(FILE_NAME) if Path(FILE_NAME).is_file() else None
+
+
+def existing(study: str | None, folder: str | None, config: str | None) -> Study:
+    """The study named by option, environment or file, or else the one that was worked on last.
+
+    Raises StudyMissingError, SettingsError.
+    """
+    settings = load({"name": study, "folder": folder}, os.environ, settings_path(config))
+    names = study_names(settings.folder)
+    if settings.name and (settings.name in names or "name" in settings.given):
+        return Study.open(settings.name, folder=settings.folder)
+    if not names:
+        raise missing(settings)
+    if len(names) > 1:
+        click.echo(f"study {names[0]}, the one worked on last (others with --study NAME)", err=True)
+    return Study.open(names[0], folder=settings.folder)
+
+
+def missing(settings: Settings) -> StudyMissingError:
+    """The error for a folder without studies."""
+    return StudyMissingError(
+        f"there is no study in {settings.folder}", "start one with: knowhy run SCRIPT --metric NAME, or: knowhy demo"
+    )
+
+
+def print_json(view: object) -> None:
+    """Write ``view`` to standard output as JSON."""
+    click.echo(json.dumps(as_json(view), indent=2, ensure_ascii=False))

@@ -1,1 +1,0 @@
-"""Reports: figures and documents as data, then HTML and Markdown."""

@@ -1,0 +1,111 @@
+"""A theory as a card: what is said about it, for HTML and Markdown alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knowhy.reports.answer import prior_to_belief, weight_of_evidence
+from knowhy.reports.blocks import Code, Span, Strong, Text, TheoryLink, TrialLink
+from knowhy.views import CertificateView, ClaimView, EvidenceView, Explanation
+from knowhy.views.words import between, factor, number, percent, plural, scalar
+
+LISTED = 5
+"""Trials of evidence shown at first, on each side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a theory's card says; ``facts`` are label and text, evidence is listed strongest first."""
+
+    id: str
+    title: str
+    status: str
+    exploratory: bool
+    because: str
+    claims: tuple[Text, ...]
+    facts: tuple[tuple[str, Text], ...]
+    evidence_for: tuple[Text, ...]
+    evidence_against: tuple[Text, ...]
+    neutral: str
+
+
+def card(found: Explanation) -> Card:
+    """The card of one explained theory."""
+    view = found.theory
+    facts: list[tuple[str, Text]] = [
+        ("Belief", (prior_to_belief(view),)),
+        ("Evidence", (weight_of_evidence(view),)),
+    ]
+    facts += [("Certificate", certificate(c)) for c in view.certificates]
+    if view.rivals:
+        rivals: list[Span] = []
+        for rival in view.rivals:
+            rivals += [", ", TheoryLink(rival)] if rivals else [TheoryLink(rival)]
+        facts.append(("Rivals", tuple(rivals)))
+    if view.refuted_by:
+        facts.append(("Would be refuted if", (view.refuted_by,)))
+    when = f"after {plural(view.after, 'trial')}, so it is exploratory" if view.exploratory else "before any data"
+    facts.append(("Proposed", (f"by {view.by}, {when}",)))
+    certified = view.status == "certified"
+    if view.exploratory and certified:
+        facts[-1] = ("Proposed", (f"by {view.by}, after {plural(view.after, 'trial')}; since certified",))
+    neutral = plural(found.neutral, "other trial") + " said nothing either way" if found.neutral else ""
+    return Card(
+        view.id,
+        view.title,
+        view.status,
+        view.exploratory and not certified,
+        view.because,
+        tuple(claim(c) for c in found.claims),
+        tuple(facts),
+        tuple(evidence(e) for e in found.evidence_for),
+        tuple(evidence(e) for e in found.evidence_against),
+        neutral,
+    )
+
+
+def claim(view: ClaimView) -> Text:
+    """A claim, how far it is believed, and the number that it is about."""
+    judgement = view.judgement
+    if judgement is None:
+        return (Strong(view.sentence), f" – cannot be judged: {view.problem}")
+    parts: list[Span] = [Strong(view.sentence), f" – {percent(judgement.belief)}"]
+    if judgement.middle is not None and judgement.low is not None and judgement.high is not None:
+        width = (judgement.high - judgement.low) / 3
+        name = judgement.quantity or "the quantity"
+        parts.append(f"; {name} {number(judgement.middle, width)} (90%: {between(judgement.low, judgement.high)})")
+    if judgement.margin:
+        parts.append(f"; a change below {number(judgement.margin)} counts as none")
+    if view.scope:
+        parts.append(f"; {view.scope}")
+    return tuple(parts)
+
+
+def evidence(view: EvidenceView) -> Text:
+    """What one trial said: its Bayes factor, what was predicted, what happened."""
+    parts: list[Span] = [TrialLink(view.trial), f" ×{factor(view.bayes_factor)}"]
+    if view.if_true is not None and view.if_false is not None:
+        width = (view.if_true.high - view.if_true.low) / 3.3
+        parts.append(f": {number(view.if_true.middle, width)} if true, {number(view.if_false.middle, width)} if not; ")
+        parts.append(f"it failed ({view.failure})" if view.failure else f"got {number(view.observed, width)}")
+    elif view.failure:
+        parts.append(f": it failed ({view.failure})")
+    return tuple(parts)
+
+
+def certificate(view: CertificateView) -> Text:
+    """What the fresh pairs of a contrast show."""
+    word = "certified" if view.certified else "not certified"
+    settings = ", ".join(f"{s.parameter} {scalar(s.default)} → {scalar(s.value)}" for s in view.differing)
+    if not view.pairs:
+        return (Strong(word), f": registered ({settings}), no fresh pair is complete yet")
+    parts: list[Span] = [
+        Strong(word),
+        f": {plural(view.pairs, 'fresh pair')}, {view.wins} of them in its direction, e-value {number(view.e_value)}",
+    ]
+    if view.mean is not None:
+        width = None if view.low is None or view.high is None else (view.high - view.low) / 4
+        parts.append(f"; mean difference of {view.metric} {number(view.mean, width)}")
+        if view.low is not None and view.high is not None:
+            parts.append(f" (95%: {between(view.low, view.high)})")
+    return (*parts, f"; contrast: {settings}" if settings else "")

@@ -1,0 +1,307 @@
+"""The report as data: its sections, in the order in which a reader needs them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from knowhy.model.belief import MainEffect
+from knowhy.model.objective import Objective
+from knowhy.model.space import describe
+from knowhy.model.state import State
+from knowhy.reports import figures
+from knowhy.reports.answer import best_in_words, facts, learned
+from knowhy.reports.blocks import (
+    Block,
+    Code,
+    Document,
+    Facts,
+    Figure,
+    Figures,
+    Fold,
+    Items,
+    Paragraph,
+    Section,
+    Table,
+    Text,
+    Theories,
+    TrialLink,
+    Trials,
+)
+from knowhy.reports.endings import failed, questions_section, reproduce
+from knowhy.views import (
+    BestView,
+    Explanation,
+    Mind,
+    Overview,
+    TheoryView,
+    TrialView,
+    changes,
+    explain,
+    front,
+    history,
+    overview,
+    surprises,
+    theories,
+    trials,
+)
+from knowhy.views.words import between, number, percent, plural, plus_minus, scalar
+
+
+def document(state: State, mind: Mind, journal: str = "") -> Document:
+    """The whole report on ``state``; ``journal`` is where it is stored, for "how to reproduce"."""
+    study, rows, views = overview(state, mind), trials(state), theories(state)
+    sections = (
+        _answer(study, views),
+        _best(state, study.best),
+        _front(state, rows),
+        _theories(state, mind, study, views),
+        _surprises(state),
+        _effects(state, mind),
+        _history(state, rows, study.best),
+        _calibration(study, rows),
+        questions_section(state, mind, study),
+        _trials(state, rows),
+        failed(state),
+        reproduce(state, study, journal),
+    )
+    aims = " and ".join(f"{o.direction} {o.metric}" for o in state.objectives)
+    aims += "".join(f", keep {c.metric} {c.op} {c.bound:g}" for c in state.constraints)
+    day = datetime.fromtimestamp(state.created, UTC).strftime("%d %B %Y").lstrip("0") if state.created else ""
+    subject = str(state.subject.get("path") or state.subject.get("kind") or "")
+    footer: Text = (f"Every figure on this page comes from the study's journal, up to record {state.seq}.",)
+    if state.version:
+        footer = (*footer, f" The study was made with knowhy {state.version}.")
+    return Document(
+        state.name or "An empty study",
+        " · ".join(part for part in (aims, subject, day) if part),
+        tuple(s for s in sections if s is not None),
+        footer,
+    )
+
+
+def _answer(study: Overview, views: tuple[TheoryView, ...]) -> Section:
+    blocks: list[Block] = [
+        Paragraph(best_in_words(study.best, study), "lead"),
+        Items(learned(views)),
+        Facts(facts(study)),
+    ]
+    if study.phase == "running":
+        blocks.append(Paragraph(("The study has not ended; this is where it stands.",), "note"))
+    elif study.reason:
+        blocks.append(Paragraph((f"The run ended: {study.reason}.",), "note"))
+    return Section("answer", "The answer", "Answer", tuple(blocks))
+
+
+def _best(state: State, best: BestView | None) -> Section | None:
+    if best is None:
+        return None
+    space = state.space
+    differing = {s.parameter for s in best.changed}
+    blocks: list[Block] = []
+    if best.changed:
+        rows: tuple[tuple[Text, ...], ...] = tuple(
+            ((Code(s.parameter),), (scalar(s.value),), (scalar(s.default),), (describe(space[s.parameter]),))
+            for s in best.changed
+        )
+        blocks.append(
+            Table(
+                "Parameters that differ from the default",
+                ("parameter", "best", "default", "searched"),
+                rows,
+                frozenset({1, 2}),
+            )
+        )
+    chart = figures.fresh(best)
+    if chart is not None:
+        blocks.append(Figures((chart,)))
+    blocks.append(_comparison(best))
+    same = tuple(p for p in space if p.name not in differing)
+    if same:
+        kept: tuple[tuple[Text, ...], ...] = tuple(
+            ((Code(p.name),), (scalar(p.default),), (describe(p) if p.active else "held at its default",)) for p in same
+        )
+        blocks.append(
+            Fold(
+                f"{plural(len(same), 'parameter')} at the default",
+                (Table("Parameters at their default", ("parameter", "value", "searched"), kept, frozenset({1})),),
+            )
+        )
+    return Section("best", "Best against default", "Best", tuple(blocks))
+
+
+def _comparison(best: BestView) -> Table:
+    noise = best.noise
+    rows: list[tuple[Text, ...]] = [
+        (
+            ("expected",),
+            (f"{number(best.value, noise)} (90%: {between(best.low, best.high)})",),
+            (number(best.default_value, noise),),
+        )
+    ]
+    if best.fresh_value is not None:
+        rows.append(
+            (
+                (f"mean of fresh runs ({len(best.fresh)}, {len(best.default_fresh)})",),
+                (number(best.fresh_value, noise),),
+                (number(best.fresh_default, noise),),
+            )
+        )
+    gain = number(best.improvement, noise)
+    if best.improvement_low is not None and best.improvement_high is not None:
+        gain = plus_minus(best.improvement, (best.improvement_high - best.improvement_low) / 2) + " (95%)"
+    rows.append(((f"improvement ({'fresh pairs' if best.pairs else 'expected'})",), (gain,), ("–",)))
+    rows.append((("noise of one run (sd)",), (number(noise, noise),), ("–",)))
+    return Table(f"{best.metric}, {best.direction}d", ("", "best", "default"), tuple(rows), frozenset({1, 2}))
+
+
+def _front(state: State, rows: tuple[TrialView, ...]) -> Section | None:
+    chart = figures.pareto(state, rows)
+    if chart is None:
+        return None
+    kept = front(state)
+    table: tuple[tuple[Text, ...], ...] = tuple(
+        (
+            (TrialLink(r.number),),
+            *((number(r.values[o.metric]),) for o in state.objectives),
+            (", ".join(f"{s.parameter} = {scalar(s.value)}" for s in r.changed) or "the default",),
+        )
+        for r in kept
+    )
+    columns = ("trial", *(o.metric for o in state.objectives), "differs from the default in")
+    return Section(
+        "front",
+        "Trade-offs between the objectives",
+        "Trade-offs",
+        (
+            Figures((chart,)),
+            Table("Trials that no other beats", columns, table, frozenset(range(len(state.objectives) + 1))),
+        ),
+    )
+
+
+def _theories(state: State, mind: Mind, study: Overview, views: tuple[TheoryView, ...]) -> Section:
+    if not views:
+        return Section("theories", "Theories", "Theories", (Paragraph(("No theories have been proposed yet.",)),))
+    counts = ", ".join(f"{count} {status}" for status, count in study.theories.items() if count)
+    words = f"{plural(study.considered, 'theory', 'theories')} were considered: {counts}. "
+    if study.considered == 1:
+        words = f"1 theory was considered: {counts}. "
+    words += (
+        f"{study.exploratory} of them {'was' if study.exploratory == 1 else 'were'} proposed after looking at data and "
+        f"{'is' if study.exploratory == 1 else 'are'} exploratory until certified. "
+        if study.exploratory
+        else "All were proposed before any data. "
+    )
+    words += (
+        "A belief is the share of plausible response functions in which all claims of the theory hold; "
+        "no person and no model sets it."
+    )
+    blocks: list[Block] = [Paragraph((words,))]
+    past = history(state)
+    if past.beliefs and state.updates:
+        blocks.append(Figures((figures.beliefs(views, past),)))
+    questions: dict[str, list[Explanation]] = {}
+    for view in views:
+        questions.setdefault(view.question, []).append(explain(state, mind, view.id))
+    for question, members in questions.items():
+        ordered = sorted(members, key=lambda e: -(e.theory.belief if e.theory.belief is not None else 0.0))
+        blocks.append(Theories(question or "Other theories", tuple(ordered)))
+    return Section("theories", "Theories", "Theories", tuple(blocks))
+
+
+def _surprises(state: State) -> Section:
+    blocks: list[Block] = []
+    found = surprises(state)
+    if found:
+        table: list[tuple[Text, ...]] = []
+        for s in found:
+            expected = (
+                f"{number(s.predicted.middle)} ({between(s.predicted.low, s.predicted.high)})" if s.predicted else "–"
+            )
+            settings = ", ".join(f"{c.parameter} = {scalar(c.value)}" for c in s.changed) or "the default"
+            width = (s.predicted.high - s.predicted.low) / 3 if s.predicted else None
+            table.append(
+                ((TrialLink(s.trial),), (expected,), (number(s.observed, width),), (f"{s.size:+.1f} sd",), (settings,))
+            )
+        columns = ("trial", "predicted (90%)", "observed", "off by", "differs from the default in")
+        blocks.append(Table("Outcomes far from their prediction", columns, tuple(table), frozenset({0, 1, 2, 3})))
+    else:
+        blocks.append(Paragraph(("No outcome lay more than 2.5 standard deviations from its prediction.",)))
+    if state.notes:
+        blocks.append(
+            Items(
+                tuple(
+                    (f"{n.text} ", *((TrialLink(n.trial),) if n.trial in state.trials and n.trial else ()))
+                    for _, n in state.notes
+                )
+            )
+        )
+    opened = changes(state)
+    if opened:
+        moves: tuple[tuple[Text, ...], ...] = tuple(
+            ((Code(c.parameter),), (c.change,), (str(c.after),), (c.range,), (f"{c.reason} ({c.by})",)) for c in opened
+        )
+        columns = ("parameter", "change", "after trials", "range", "why")
+        blocks.append(Table("How the space changed during the study", columns, moves, frozenset({2})))
+    return Section("surprises", "What surprised, and what changed", "Surprises", tuple(blocks))
+
+
+def _effects(state: State, mind: Mind) -> Section | None:
+    blocks: list[Block] = []
+    for objective in state.objectives:
+        found = mind.effects(state, objective.metric) if state.completed else ()
+        charts = figures.effects(state, found)
+        if charts:
+            text: Text = (
+                Code(objective.metric),
+                " against each parameter, the others averaged over the space: the mean and its 90% band, the most "
+                "important first. The dotted rule is the default.",
+            )
+            rows: tuple[tuple[Text, ...], ...] = tuple(_effect(e, objective) for e in found if e.values)
+            columns = ("parameter", "share of the variation", "90%", "best at", "worst at", "between them")
+            table = Table(f"Main effects on {objective.metric}", columns, rows, frozenset({1, 2, 3, 4, 5}))
+            blocks += [Paragraph(text), Figures(charts), Fold("The same in numbers", (table,))]
+    return Section("effects", "What each parameter does", "Effects", tuple(blocks)) if blocks else None
+
+
+def _effect(effect: MainEffect, objective: Objective) -> tuple[Text, ...]:
+    order = sorted(range(len(effect.values)), key=lambda i: objective.sign * effect.mean[i])
+    best, worst = order[0], order[-1]
+    width = (effect.high[best] - effect.low[best]) / 3
+    return (
+        (Code(effect.parameter),),
+        (percent(effect.importance),),
+        (f"{percent(effect.importance_low)} to {percent(effect.importance_high)}",),
+        (scalar(effect.values[best]),),
+        (scalar(effect.values[worst]),),
+        (number(abs(effect.mean[worst] - effect.mean[best]), width),),
+    )
+
+
+def _history(state: State, rows: tuple[TrialView, ...], best: BestView | None) -> Section | None:
+    if not state.objectives or not rows:
+        return None
+    default = best.default_value if best else None
+    charts: list[Figure] = [figures.history(rows, history(state), state.objectives[0], default)]
+    blocks: list[Block] = [Figures(tuple(charts))]
+    duration = figures.duration(rows, state.objectives[0])
+    if duration is not None:
+        blocks.append(Figures((duration,)))
+    return Section("history", "How the study went", "History", tuple(blocks))
+
+
+def _calibration(study: Overview, rows: tuple[TrialView, ...]) -> Section:
+    c = study.calibration
+    tone = "warning" if c.verdict == "too sure" else "plain"
+    words = f"Verdict: {c.verdict}. " + " ".join(c.sentences)
+    blocks: list[Block] = [Paragraph((words,), "warning" if tone == "warning" else "plain")]
+    charts = figures.information(rows)
+    if charts:
+        blocks.append(Figures(charts))
+    return Section("calibration", "Can the engine be trusted?", "Calibration", tuple(blocks))
+
+
+def _trials(state: State, rows: tuple[TrialView, ...]) -> Section:
+    metric = state.objectives[0].metric if state.objectives else "value"
+    blocks: tuple[Block, ...] = (Trials(metric, rows),) if rows else (Paragraph(("No trial has been proposed yet.",)),)
+    return Section("trials", "Every trial", "Trials", blocks)

@@ -1,0 +1,308 @@
+"""The public class, and the one place where concrete adapters are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, cast
+
+from knowhy import __version__, compose, continuity, views
+from knowhy.asktell import Dialogue, outcome_of
+from knowhy.engine.mind import Mind
+from knowhy.errors import JournalWriteError, MetricError, SpaceError, StudyError, StudyMissingError, UsageError
+from knowhy.journal import SqliteJournal
+from knowhy.loop import Limits, run
+from knowhy.model.belief import Judgement
+from knowhy.model.events import Event, NoteAdded, StudyCreated, TheoryProposed
+from knowhy.model.objective import Constraint, Direction, Objective
+from knowhy.model.space import Parameter, Point, Scalar, Space
+from knowhy.model.state import State, fold
+from knowhy.model.theory import Theory
+from knowhy.model.trial import Proposal
+from knowhy.settings import Strategy, check_name
+
+
+class Study:
+    """One investigation: a folder with a journal, the trials' folders, and what is known from them.
+
+    Reading never changes anything. ``objectives`` maps metrics to "minimize" or "maximize", the main one first;
+    left out, those of the study that exists count, or ``{"val_loss": "minimize"}`` for a new one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        objectives: Mapping[str, Direction] | None = None,
+        *,
+        folder: str | Path = ".knowhy",
+        constraints: Sequence[Constraint] = (),
+        seed: int = 0,
+    ) -> None:
+        """Open the study ``name`` in ``folder``, or get ready to start it; raises UsageError, JournalError."""
+        try:
+            self.name = check_name(name)
+        except ValueError as error:
+            raise UsageError(str(error), "use letters, digits, '.', '_' and '-'") from None
+        self.path = Path(folder).absolute() / name
+        self.mind = Mind()
+        self._state = State()
+        self._created: StudyCreated | None = None
+        self._journal: SqliteJournal | None = None
+        if self._journal_path.exists():
+            self._journal = SqliteJournal(self._journal_path)
+        wanted = None if objectives is None else tuple(Objective(m, d) for m, d in objectives.items())
+        if wanted == ():
+            raise MetricError("a study needs an objective", 'write objectives={"val_loss": "minimize"}')
+        known = self.state
+        self.objectives = wanted or known.objectives or (Objective("val_loss"),)
+        self.constraints = tuple(constraints) or (known.constraints if wanted is None else ())
+        self.seed = known.seed if self._created else seed
+
+    @classmethod
+    def open(cls, name: str, *, folder: str | Path = ".knowhy") -> Study:
+        """The study ``name``, which must exist; raises StudyMissingError."""
+        if not (Path(folder) / name / "journal.db").exists():
+            there = ", ".join(study_names(folder))
+            raise StudyMissingError(
+                f"there is no study {name} in {folder}",
+                f"choose one of: {there}" if there else "start one with: knowhy run SCRIPT --metric NAME",
+            )
+        return cls(name, folder=folder)
+
+    @property
+    def _journal_path(self) -> Path:
+        return self.path / "journal.db"
+
+    @property
+    def state(self) -> State:
+        """All that the journal holds, up to now; raises JournalDamagedError."""
+        if self._journal is not None:
+            records = list(self._journal.read(self._state.seq))
+            if self._created is None and records and isinstance(records[0].event, StudyCreated):
+                self._created = records[0].event
+            if records:
+                self._state = fold(records, self._state)
+        return self._state
+
+    @property
+    def theories(self) -> tuple[views.TheoryView, ...]:
+        """Every theory with its belief and status, in the order proposed."""
+        return views.theories(self.state)
+
+    @property
+    def best(self) -> views.BestView | None:
+        """The best configuration against the default, None before the first completed trial."""
+        return views.best(self.state, self.mind)
+
+    @property
+    def trials(self) -> tuple[views.TrialView, ...]:
+        """Every trial, by number."""
+        return views.trials(self.state)
+
+    @property
+    def status(self) -> views.Overview:
+        """The study at a glance."""
+        return views.overview(self.state, self.mind)
+
+    def next(self) -> tuple[views.NextView, ...]:
+        """What runs, or would run next, with reasons; the best first."""
+        return views.upcoming(self.state, self.mind)
+
+    def explain(self, theory: str) -> views.Explanation:
+        """All that is known about the theory with this id; raises UsageError."""
+        return views.explain(self.state, self.mind, theory)
+
+    def believe(self, sentence: str) -> Judgement:
+        """The claim ``sentence``, judged by the data so far; raises SentenceError."""
+        return self.mind.judge(self._existing(), sentence)
+
+    def suppose(self, sentence: str, because: str = "", title: str = "") -> views.TheoryView:
+        """Add a person's theory, to be judged like any other; raises SentenceError."""
+        state = self._existing()
+        claim = self.mind.judge(state, sentence).claim
+        for theory in state.theories.values():
+            if theory.claims == (claim,):
+                return views.explain(state, self.mind, theory.id).theory
+        theory = Theory(
+            id=f"P{1 + sum(known.by == 'person' for known in state.theories.values())}",
+            title=title or claim,
+            because=because or "a person supposes it",
+            claims=(claim,),
+            by="person",
+            after=state.finished,
+        )
+        self._append([TheoryProposed(theory, self.mind.prior(state, theory.claims))])
+        return views.explain(self.state, self.mind, theory.id).theory
+
+    def note(self, text: str) -> None:
+        """Write a remark into the journal."""
+        self._existing()
+        self._append([NoteAdded(text, "person")])
+
+    @property
+    def best_point(self) -> Point:
+        """The best configuration, complete; the default before any trial has completed."""
+        found = self.best
+        return self._existing().space.defaults() if found is None else found.point
+
+    def script_with_best(self) -> str:
+        """The source of the script with the best configuration in it; raises UsageError, SubjectError."""
+        state = self._existing()
+        if state.subject.get("kind") != "script":
+            raise UsageError("this study is not of a script", "write the configuration: knowhy best --write best.json")
+        return compose.script(str(state.subject["path"]), state.space).render(self.best_point)
+
+    def report(self, path: str | Path | None = None, *, form: Literal["html", "md"] | None = None) -> Path:
+        """Write the report as ``form``, or as the suffix of ``path`` says; returns where it is."""
+        from knowhy import reports  # figures and vendored scripts: of no use to a run
+
+        target = Path(path) if path is not None else self.path / f"report.{form or 'html'}"
+        markdown = form == "md" if form else target.suffix.lower() in (".md", ".markdown")
+        text = (reports.write_markdown if markdown else reports.write_html)(self._existing(), self.mind)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{target} cannot be written: {error.strerror}", "name another file") from None
+        return target
+
+    def set_aside(self) -> Path:
+        """Give the folder of a study in which no trial has completed another name, and begin anew; returns that name.
+
+        Raises StudyError where a trial has completed, StudyLockedError where somebody runs it.
+        """
+        if self.state.completed:
+            raise StudyError(f"the study {self.name} holds results", "start another with another name")
+        journal = self._opened()
+        with journal.lease():
+            number = 1
+            while (target := self.path.with_name(f"{self.name}.aside-{number}")).exists():
+                number += 1
+            self.path.rename(target)
+        journal.close()
+        self._journal, self._created, self._state = None, None, State()
+        return target
+
+    def run(
+        self,
+        train: compose.Train | str | Path,
+        space: Space | Iterable[Parameter] | None = None,
+        trials: int = 60,
+        workers: int = 2,
+        budget: float | None = None,
+        strategy: Strategy = "theory",
+        timeout: float | None = None,
+        memory: int | None = None,
+        *,
+        arguments: Sequence[str] = (),
+        watch: Callable[[State], None] = lambda state: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> views.Overview:
+        """Run until the study has ``trials`` trials in all or ``budget`` seconds are spent; go on where it stopped.
+
+        ``train`` is the path of a script, whose parameters are discovered where ``space`` is None, or a function
+        ``train(params, report) -> metrics``. ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
+        ``watch`` is called with each new state, ``stop`` is asked whether to end early.
+        Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
+        """
+        subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
+        journal = self._opened()
+        self._agree(journal, whole, described)
+        run(
+            journal,
+            subject,
+            compose.executor(workers),
+            compose.policy(strategy, self.mind, self.seed),
+            compose.theorists(),
+            self.mind.beliefs,
+            limits=Limits(trials, budget, workers),
+            folder=str(self.path / "trials"),
+            watch=watch,
+            stop=stop,
+        )
+        return self.status
+
+    def ask(
+        self, space: Space | Iterable[Parameter] | None = None, *, trials: int = 60, strategy: Strategy = "theory"
+    ) -> Proposal | None:
+        """The next trial for a loop of your own: its number, point, seed and reason; None when ``trials`` are spent.
+
+        ``space`` is needed the first time. What is expected of the trial is in the journal when this returns.
+        """
+        if space is None and self._created is None:
+            raise SpaceError("a new study needs a space", "give ask(space=[knowhy.real(...), ...]) the first time")
+        whole = self.state.space if space is None else space if isinstance(space, Space) else Space(tuple(space))
+        journal = self._opened()
+        self._agree(journal, compose.filled(whole), {"kind": "by hand"})
+        with journal.lease():
+            return self._dialogue(journal, strategy).ask(trials)
+
+    def tell(
+        self,
+        trial: int,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        failure: str | None = None,
+        duration: float | None = None,
+    ) -> None:
+        """How a trial that was asked for ended: its ``metrics``, or a ``failure`` ("out_of_memory", or any words).
+
+        ``duration`` is in seconds, by default the time since it was asked for. Raises UsageError, MetricError.
+        """
+        state = self._existing()
+        outcome = outcome_of(metrics, failure, duration, [o.metric for o in state.objectives])
+        journal = self._opened()
+        with journal.lease():
+            strategy = state.run.strategy if state.run else "theory"
+            self._dialogue(journal, cast(Strategy, strategy)).tell(trial, outcome)
+
+    def _dialogue(self, journal: SqliteJournal, strategy: Strategy) -> Dialogue:
+        return Dialogue(journal, compose.policy(strategy, self.mind, self.seed), compose.theorists(), self.mind.beliefs)
+
+    def _opened(self) -> SqliteJournal:
+        """The journal, made where there is none; raises JournalWriteError."""
+        if self._journal is None:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise JournalWriteError(
+                    f"the folder {self.path} cannot be made: {error.strerror}", "choose another with --folder"
+                ) from None
+            self._journal = SqliteJournal(self._journal_path)
+        return self._journal
+
+    def _agree(self, journal: SqliteJournal, space: Space, subject: Mapping[str, Scalar]) -> None:
+        """Begin the journal, or see that it can go on with this space, these objectives and this subject."""
+        state = self.state
+        if self._created is None:
+            created = StudyCreated(
+                self.name, self.objectives, space, self.seed, dict(subject), __version__, self.constraints
+            )
+            journal.append([created])
+            return
+        changes, problems = continuity.changes_of_space(self._created, [c for _, c in state.changes], space)
+        problems = [
+            *continuity.differing_goals(self._created, self.objectives, self.constraints),
+            *continuity.differing_subject(self._created, subject),
+            *problems,
+        ]
+        continuity.refuse(self.name, problems)
+        journal.append(changes)
+
+    def _existing(self) -> State:
+        state = self.state
+        if self._created is None:
+            raise StudyMissingError(f"the study {self.name} has not begun", "run it first")
+        return state
+
+    def _append(self, events: Sequence[Event]) -> None:
+        self._opened().append(events)
+
+
+def study_names(folder: str | Path) -> list[str]:
+    """The studies in ``folder``, the one worked on last first."""
+
+    def touched(path: Path) -> float:
+        return max(part.stat().st_mtime for part in path.parent.glob("journal.db*"))
+
+    return [path.parent.name for path in sorted(Path(folder).glob("*/journal.db"), key=touched, reverse=True)]

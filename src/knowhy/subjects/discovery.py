@@ -1,0 +1,190 @@
+"""Parameters found in an unmodified script, without importing or running it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from knowhy.errors import SpaceError
+from knowhy.model.space import Choices, Domain, Interval, Origin, Parameter
+from knowhy.subjects.bindings import compared_strings, passed_attributes, scopes
+from knowhy.subjects.candidates import Candidate, Findings
+from knowhy.subjects.constants import find_constants
+from knowhy.subjects.exclusions import exclusion
+from knowhy.subjects.fields import find_fields
+from knowhy.subjects.flags import find_flags
+from knowhy.subjects.keywords import find_keywords
+from knowhy.subjects.ranges import default_in, domain_of
+from knowhy.subjects.roles import Guess, Role, guess
+from knowhy.subjects.seeds import find_seeds
+from knowhy.subjects.source import Source
+
+ACTIVE_FROM = 0.5
+"""Confidence from which a parameter is varied from the start."""
+MOST_ACTIVE = 8
+"""How many parameters are varied from the start at most; theories may open others."""
+
+_REPEATED = 0.88
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What was found in a script.
+
+    ``parameters`` are ranked, the most likely hyperparameters first; those with a confidence of at least
+    ``ACTIVE_FROM``, at most ``MOST_ACTIVE``, are active. ``seeds`` are the literals (or options) by which
+    the script seeds its random numbers. ``notes`` say what was left out, and why.
+    """
+
+    parameters: tuple[Parameter, ...]
+    seeds: tuple[Origin, ...]
+    notes: tuple[str, ...]
+
+
+def discover(path: str, arguments: Sequence[str] = ()) -> Discovery:
+    """The hyperparameters of the script at ``path``, found in its source.
+
+    ``arguments`` are those that the script is always run with: options that they set are held.
+    Raises SubjectError where the file cannot be read or is no Python.
+    """
+    source = Source.read(path)
+    findings = Findings()
+    found = tuple(scopes(source))
+    for_flags = find_flags(source, found[0], arguments, findings)
+    find_fields(source, findings)
+    for scope in found:
+        find_constants(source, scope, findings)
+    find_keywords(source, findings)
+    find_seeds(source, found, findings)
+    taken = {(c.origin.start, c.origin.end) for c in findings.candidates if c.origin.kind == "flag"}
+    uses = passed_attributes(source.tree)
+    candidates = [
+        _with_use(c, uses)
+        for c in _once(findings.candidates)
+        if c.origin.kind != "constant" or (c.name not in for_flags and (c.origin.start, c.origin.end) not in taken)
+    ]
+    parameters = _judge(candidates, compared_strings(source.tree), findings)
+    return Discovery(_rank(parameters), tuple(findings.seeds), findings.told())
+
+
+def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates in the order of the file, each literal once."""
+    unique: dict[tuple[int, int], Candidate] = {}
+    for candidate in candidates:
+        unique.setdefault((candidate.origin.start, candidate.origin.end), candidate)
+    return sorted(unique.values(), key=lambda c: c.origin.start)
+
+
+def _with_use(candidate: Candidate, uses: Mapping[str, str]) -> Candidate:
+    """An option or field with the call that it is passed to under its own name: ``StepLR(gamma=args.gamma)``."""
+    if candidate.call or candidate.origin.kind not in ("flag", "field", "keyword"):
+        return candidate
+    return replace(candidate, call=uses.get(candidate.name, ""))
+
+
+def _judge(candidates: Sequence[Candidate], mentioned: frozenset[str], findings: Findings) -> list[Parameter]:
+    parameters: list[Parameter] = []
+    kept: list[tuple[Candidate, Guess, Domain]] = []
+    for candidate in candidates:
+        if exclusion(candidate.name, candidate.value) and not candidate.alias:
+            findings.leave_out(candidate.name, exclusion(candidate.name, candidate.value), candidate.origin.line)
+            continue
+        known = _known(candidate, mentioned)
+        domain = _domain(candidate, known) if known is not None else None
+        if known is not None and domain is not None:
+            kept.append((candidate, known, domain))
+        elif isinstance(candidate.value, str):
+            reason = "text whose alternatives are not known"
+            findings.leave_out(candidate.alias or candidate.name, reason, candidate.origin.line)
+    names = _names([candidate for candidate, _, _ in kept])
+    for (candidate, known, domain), name in zip(kept, names, strict=True):
+        try:
+            parameters.append(
+                Parameter(
+                    name,
+                    domain,
+                    default_in(domain, candidate.value),
+                    known.role,
+                    active=False,
+                    confidence=round(min(1.0, known.confidence * candidate.weight), 3),
+                    origin=candidate.origin,
+                )
+            )
+        except SpaceError as error:
+            findings.note(f"{name} at line {candidate.origin.line} is left out: {error.message}")
+    return parameters
+
+
+def _known(candidate: Candidate, mentioned: frozenset[str]) -> Guess | None:
+    known = guess(candidate.name, candidate.value, candidate.call, mentioned)
+    if candidate.choices and not isinstance(candidate.value, bool):
+        values = tuple(dict.fromkeys((*candidate.choices, candidate.value)))
+        if len(values) < 2:
+            return None
+        role: Role = known.role if known else _role_of(candidate.name, candidate.call)
+        return Guess(role, max(known.confidence if known else 0.0, 0.3 if role == "other" else 0.55), values)
+    if known is not None and known.role == "other" and candidate.name.isupper() and not known.choices:
+        return Guess("other", 0.3)
+    return known
+
+
+def _role_of(name: str, call: str = "") -> Role:
+    """The role that a name alone suggests."""
+    known = guess(name, True, call)
+    return known.role if known else "other"
+
+
+def _domain(candidate: Candidate, known: Guess) -> Domain | None:
+    if known.choices:
+        return Choices(known.choices)
+    value = candidate.value
+    if isinstance(value, (bool, str)) or value is None:
+        return None
+    domain = domain_of(known.role, value, candidate.call, whole=candidate.whole, name=candidate.name)
+    if isinstance(domain, Interval) and (candidate.low is not None or candidate.high is not None):
+        low = domain.low if candidate.low is None else max(domain.low, candidate.low)
+        high = domain.high if candidate.high is None else min(domain.high, candidate.high)
+        if not low <= value <= high or low >= high:
+            return None
+        domain = replace(domain, low=low, high=high)
+    return domain
+
+
+def _names(candidates: Sequence[Candidate]) -> list[str]:
+    """A unique, readable name for each: the bare one where nothing else has it, else with its owner."""
+    bare = [c.alias or c.name for c in candidates]
+    counts = Counter(bare)
+    strong = Counter(n for n, c in zip(bare, candidates, strict=True) if not c.owner or c.origin.kind == "flag")
+    wanted = []
+    for name, candidate in zip(bare, candidates, strict=True):
+        alone = counts[name] == 1 or (strong[name] == 1 and (not candidate.owner or candidate.origin.kind == "flag"))
+        wanted.append(name if alone or candidate.alias or not candidate.owner else f"{candidate.owner}.{name}")
+    totals, seen, names = Counter(wanted), Counter[str](), []
+    for name in wanted:
+        seen[name] += 1
+        names.append(name if totals[name] == 1 else _numbered(name, seen[name]))
+    return names if len(set(names)) == len(names) else [f"{n}.{i}" for i, n in enumerate(names, 1)]
+
+
+def _numbered(name: str, number: int) -> str:
+    """``Dropout.p`` as ``Dropout_2.p``, ``dropout`` as ``dropout_2``, ``betas[0]`` as ``betas_2[0]``."""
+    head, place = re.fullmatch(r"(.*?)((?:\[\d+\])?)", name).groups()  # type: ignore[union-attr]
+    owner, dot, last = head.rpartition(".")
+    return f"{owner}_{number}.{last}{place}" if dot else f"{last}_{number}{place}"
+
+
+def _rank(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    """By confidence; a role's second parameter counts a little less than its first, so that none crowds out all."""
+    seen = Counter[str]()
+    worth: dict[str, float] = {}
+    for parameter in sorted(parameters, key=lambda p: (-p.confidence, p.origin.start)):
+        worth[parameter.name] = parameter.confidence * _REPEATED ** (
+            seen[parameter.role] if parameter.role != "other" else 0
+        )
+        seen[parameter.role] += 1
+    ranked = sorted(parameters, key=lambda p: (-worth[p.name], p.origin.start))
+    return tuple(
+        replace(p, active=p.confidence >= ACTIVE_FROM and place < MOST_ACTIVE) for place, p in enumerate(ranked)
+    )

@@ -1,0 +1,178 @@
+"""A Python function as the subject: each trial calls it in a process of its own."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+import os
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from knowhy.errors import SubjectError
+from knowhy.model.job import Job
+from knowhy.model.space import Scalar
+from knowhy.model.trial import Proposal
+
+_SIGNATURE_HINT = "write it as train(params) or train(params, report), returning a mapping of metrics or a number"
+
+
+class FunctionSubject:
+    """A function ``train(params)`` or ``train(params, report)`` that returns metrics, or one number.
+
+    The child process imports it from its file where that is possible without running a study again,
+    and gets it pickled otherwise (lambdas, closures, notebooks). ``timeout`` is in seconds, ``memory``
+    in bytes; None is no limit. Raises SubjectError for what cannot be called like this, or sent.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], *, timeout: float | None = None, memory: int | None = None
+    ) -> None:
+        """Check the signature and find out how a child process gets the function."""
+        _check(function)
+        self.function = function
+        self.timeout = timeout
+        self.memory = memory
+        self._file = _importable(function)
+        self._pickle = b"" if self._file else _pickled(function)
+
+    def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
+        """Write ``job.json`` (and the pickle) for ``proposal`` into ``folder``; raises SubjectError."""
+        target = Path(folder).absolute()
+        how: dict[str, str] = {"pickle": "function.pkl"}
+        if self._file:
+            how = {"file": self._file, "module": self.function.__module__, "qualname": self.function.__qualname__}
+        job = {"function": how, "params": dict(proposal.point), "seed": proposal.seed}
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            if self._pickle:
+                (target / "function.pkl").write_bytes(self._pickle)
+            (target / "job.json").write_text(json.dumps(job, allow_nan=False), encoding="utf-8")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise SubjectError(
+                f"cannot lay out trial {proposal.trial} in {folder}: {reason}", "free space or permissions"
+            ) from None
+        except (TypeError, ValueError) as error:
+            raise SubjectError(
+                f"trial {proposal.trial} has a value that JSON cannot hold: {error}",
+                "use finite numbers, booleans and strings",
+            ) from None
+        result, log = target / "knowhy-result.jsonl", target / "knowhy-log.txt"
+        return Job(
+            trial=proposal.trial,
+            argv=(sys.executable, "-m", "knowhy.execution.worker", "job.json"),
+            folder=str(target),
+            result_path=str(result),
+            log_path=str(log),
+            required=tuple(required),
+            env={
+                "KNOWHY_RESULT": str(result),
+                "KNOWHY_SEED": str(proposal.seed),
+                "KNOWHY_TRIAL": str(proposal.trial),
+                "PYTHONPATH": os.pathsep.join(self._search_path()),
+                "PYTHONUNBUFFERED": "1",
+            },
+            timeout=self.timeout,
+            memory=self.memory,
+        )
+
+    def describe(self) -> Mapping[str, Scalar]:
+        """What is experimented on: kind, name, file, and the SHA-256 of the function's source (or pickle)."""
+        try:
+            code = inspect.getsource(self.function).encode()
+        except (OSError, TypeError):
+            code = self._pickle
+        name = getattr(self.function, "__qualname__", type(self.function).__qualname__)
+        return {
+            "kind": "function",
+            "name": str(name),
+            "path": self._file,
+            "sha256": hashlib.sha256(code).hexdigest(),
+        }
+
+    def _search_path(self) -> list[str]:
+        """Folders from which this process imports, installed packages aside, so that the child finds the same."""
+        own = [str(Path(self._file).parent)] if self._file else []
+        installed = {Path(p).resolve() for p in (sys.prefix, sys.base_prefix)}
+        for entry in (os.path.abspath(p) for p in sys.path):
+            path = Path(entry).resolve()
+            if os.path.isdir(entry) and not installed & {path, *path.parents}:
+                own.append(entry)
+        return list(dict.fromkeys((*own, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))))
+
+
+def _check(function: object) -> None:
+    """Refuse what cannot be called as ``f(params)`` or ``f(params, report)``."""
+    if not callable(function):
+        raise SubjectError(f"{function!r} is not a function", _SIGNATURE_HINT)
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise SubjectError(f"{_name(function)} is asynchronous or a generator", _SIGNATURE_HINT)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        raise SubjectError(
+            f"the signature of {_name(function)} cannot be read", "wrap it: def train(params): ..."
+        ) from None
+    for count in (1, 2):
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            continue
+        return
+    raise SubjectError(
+        f"{_name(function)}{signature} cannot be called with params, or with params and report", _SIGNATURE_HINT
+    )
+
+
+def _name(function: object) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _importable(function: Callable[..., Any]) -> str:
+    """The file from which a child can import ``function``, or "" where it has to be pickled."""
+    if not isinstance(function, types.FunctionType) or not function.__qualname__.isidentifier():
+        return ""
+    module = sys.modules.get(function.__module__)
+    if getattr(module, function.__qualname__, None) is not function:
+        return ""
+    file = getattr(module, "__file__", None) or ""
+    if not file.endswith(".py") or not os.path.isfile(file):
+        return ""
+    if function.__module__ == "__main__" and _runs_when_imported(file, function.__qualname__):
+        return ""
+    return os.path.abspath(file)
+
+
+def _runs_when_imported(file: str, name: str) -> bool:
+    """Whether importing the script would use the function: then a child would begin the study once more."""
+    try:
+        tree = ast.parse(Path(file).read_bytes(), file)
+    except (OSError, SyntaxError, ValueError):
+        return True
+    defined = {s.name for s in tree.body if isinstance(s, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    for statement in tree.body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        if isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test):
+            continue
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in {name, *defined}:
+                return True
+    return False
+
+
+def _pickled(function: Callable[..., Any]) -> bytes:
+    try:
+        return bytes(cloudpickle.dumps(function))
+    except Exception as error:  # pickling runs code of the objects that the function refers to
+        raise SubjectError(
+            f"{_name(function)} cannot be sent to a process of its own: {error}",
+            "define it at the top level of a file, and open files, locks and connections inside it",
+        ) from None

@@ -1,0 +1,198 @@
+"""A script as the subject: each trial runs a copy with its own literals, or with options of the command line."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from knowhy.errors import SubjectError
+from knowhy.model.job import Job
+from knowhy.model.space import Interval, Origin, Parameter, Point, Scalar, Space
+from knowhy.model.trial import Proposal
+from knowhy.subjects.neighbours import LOG, RESULT, lay_out
+from knowhy.subjects.source import Source, read_literal, same_value, splice, write_literal
+
+_LARGEST_SEED = 2**32
+
+
+class ScriptSubject:
+    """An unmodified Python script and the space of its parameters.
+
+    ``seeds`` are the places where the script sets a seed: a trial's seed goes there. ``arguments``
+    come before a trial's own options. ``timeout`` is in seconds, ``memory`` in bytes; None is no limit.
+    Raises SubjectError where the script is not what ``space`` and ``seeds`` were found in.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        space: Space,
+        seeds: Sequence[Origin] = (),
+        *,
+        arguments: Sequence[str] = (),
+        timeout: float | None = None,
+        memory: int | None = None,
+        python: str = sys.executable,
+    ) -> None:
+        """Read the script once: trials run what stood there now, even if the file is edited later."""
+        self.path = os.path.abspath(path)
+        self.space = space
+        self.seeds = tuple(seeds)
+        self.arguments = tuple(arguments)
+        self.timeout = timeout
+        self.memory = memory
+        self.python = python
+        self._source = Source.read(self.path)
+        for parameter in space:
+            self._check_parameter(parameter)
+        for seed in self.seeds:
+            self._check_literal(seed, "the seed")
+
+    def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
+        """Put the copy for ``proposal`` and the script's neighbours into ``folder``; raises SubjectError."""
+        literal, options = self._changes(proposal.point, proposal.seed)
+        copy = splice(self._source, literal)
+        target = Path(folder).absolute()
+        home = Path(self.path).parent
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            lay_out(home, target, Path(self.path).name)
+            (target / Path(self.path).name).write_bytes(copy)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise SubjectError(
+                f"cannot lay out trial {proposal.trial} in {folder}: {reason}", "free space or permissions"
+            ) from None
+        search = os.pathsep.join(p for p in (str(home), os.environ.get("PYTHONPATH", "")) if p)
+        return Job(
+            trial=proposal.trial,
+            argv=(self.python, Path(self.path).name, *self.arguments, *options),
+            folder=str(target),
+            result_path=str(target / RESULT),
+            log_path=str(target / LOG),
+            required=tuple(required),
+            env={
+                "KNOWHY_RESULT": str(target / RESULT),
+                "KNOWHY_SEED": str(proposal.seed),
+                "KNOWHY_TRIAL": str(proposal.trial),
+                "PYTHONPATH": search,
+                "PYTHONUNBUFFERED": "1",
+            },
+            timeout=self.timeout,
+            memory=self.memory,
+        )
+
+    def describe(self) -> Mapping[str, Scalar]:
+        """What is experimented on: kind, path, SHA-256 of the source, arguments."""
+        return {
+            "kind": "script",
+            "path": self.path,
+            "sha256": hashlib.sha256(self._source.data).hexdigest(),
+            "arguments": " ".join(self.arguments),
+        }
+
+    def render(self, point: Point, seed: int | None = None) -> str:
+        """The script's source with ``point`` (and ``seed``) as its literals and its options' defaults.
+
+        Raises SubjectError for names that are not in the space.
+        """
+        changes = [
+            change
+            for parameter, value in self._values(point)
+            if (change := self._literal_change(parameter.origin, value)) is not None
+        ]
+        if seed is not None:
+            changes += [c for o in self.seeds if (c := self._literal_change(o, seed % _LARGEST_SEED)) is not None]
+        return splice(self._source, changes).decode(self._source.encoding)
+
+    def _values(self, point: Point) -> list[tuple[Parameter, Scalar]]:
+        for name in point:
+            if name not in self.space:
+                raise SubjectError(f"{name} is no parameter of {self.path}", "take the names from the study's space")
+        found = []
+        for parameter in self.space:
+            value = point.get(parameter.name, parameter.default)
+            if isinstance(parameter.domain, Interval) and parameter.domain.integer and isinstance(value, float):
+                value = round(value)
+            found.append((parameter, value))
+        return found
+
+    def _changes(self, point: Point, seed: int) -> tuple[list[tuple[Origin, str, Scalar]], list[str]]:
+        """Literals to splice in and options to pass."""
+        literal: list[tuple[Origin, str, Scalar]] = []
+        options: list[str] = []
+        values = [(parameter.origin, value) for parameter, value in self._values(point)]
+        for origin, value in (*values, *((o, seed % _LARGEST_SEED) for o in self.seeds)):
+            if origin.flag:
+                if origin.end <= origin.start or not same_value(_written(origin.text), value):
+                    options += _option(origin, value)
+            elif (change := self._literal_change(origin, value)) is not None:
+                literal.append(change)
+        return literal, options
+
+    def _literal_change(self, origin: Origin, value: Scalar) -> tuple[Origin, str, Scalar] | None:
+        """The splice that gives ``origin`` its ``value``, or None where it stands there already."""
+        if origin.end <= origin.start or same_value(_written(origin.text), value):
+            return None
+        text = write_literal(value, origin.text)
+        if _is_switch(origin):
+            return origin, f"{origin.text}, default={text}", read_literal(_parse(origin.text))
+        return origin, text, value
+
+    def _check_parameter(self, parameter: Parameter) -> None:
+        origin = parameter.origin
+        if origin.end <= origin.start and not origin.flag:
+            raise SubjectError(
+                f"nothing says where {parameter.name} stands in {self.path}",
+                "leave it out, or name a parameter that was found in the script",
+            )
+        named = {part.partition("=")[0] for part in self.arguments}
+        if origin.flag and named & set(origin.flag.split("/")):
+            raise SubjectError(
+                f"{origin.flag} is a parameter of the study and is given in the arguments as well",
+                "take it out of the arguments, or hold it: leave it out of the space",
+            )
+        self._check_literal(origin, parameter.name)
+
+    def _check_literal(self, origin: Origin, name: str) -> None:
+        if origin.end <= origin.start:
+            return
+        there = self._source.data[origin.start : origin.end]
+        known = (origin.start, origin.end) in self._source.literals
+        if not known or there != origin.text.encode(self._source.codec, "replace"):
+            raise SubjectError(
+                f"{self.path} changed since the study began: "
+                f"line {origin.line} no longer gives {name} as {origin.text}",
+                "restore the script, or begin another study with: knowhy init",
+            )
+
+
+def _parse(text: str) -> ast.expr:
+    return ast.parse(f"({text})", mode="eval").body
+
+
+def _is_switch(origin: Origin) -> bool:
+    """Whether the origin's text is where the default of an on-off option can be added, not a default."""
+    value = read_literal(_parse(origin.text)) if origin.flag else None
+    return isinstance(value, str) and (value in ("store_true", "store_false") or value == origin.flag)
+
+
+def _written(text: str) -> Scalar:
+    """The value that a script has where its literal is ``text``."""
+    value = read_literal(_parse(text))
+    if isinstance(value, str) and value in ("store_true", "store_false"):
+        return value == "store_false"
+    return False if isinstance(value, str) and value.startswith("-") else value
+
+
+def _option(origin: Origin, value: Scalar) -> list[str]:
+    """The command-line words that give the option of ``origin`` its ``value``, which is not its default."""
+    if isinstance(value, bool):
+        on, _, off = origin.flag.partition("/")
+        return [on if value or not off else off]
+    word = value if isinstance(value, str) else write_literal(value)
+    return [f"{origin.flag}={word}"] if origin.flag.startswith("--") else [origin.flag, word]

@@ -1,0 +1,106 @@
+"""The built-in theorist: lore of the field and simple statistics, no language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from knowhy.model.objective import Objective
+from knowhy.model.state import State
+from knowhy.model.theory import ParameterRequest, Theory
+from knowhy.theorists.hindsight import suggestions
+from knowhy.theorists.limits import limits
+from knowhy.theorists.pointers import pointed_to
+from knowhy.theorists.questions import Question, parameter_question
+from knowhy.theorists.reading import Reading
+from knowhy.theorists.requests import requests
+from knowhy.theorists.structure import costs, failures, pairs
+
+_MOST_LIVE = 24
+_MOST_NEW = 4
+_FIRST_PARAMETERS = 4
+_FIRST_PAIRS = 2
+_ROOM_FOR_MORE = 14
+_SETTLED = 0.04
+
+
+class Builtin:
+    """Proposes rival theories from lore at the start and from the trials later; asks for parameters to be opened.
+
+    Each question is asked once. Nothing is random and nothing is remembered outside the state.
+    """
+
+    name = "builtin"
+
+    def propose(self, state: State) -> Sequence[Theory | ParameterRequest]:
+        """New theories (at most 24 at the start, at most four a call later) and at most two requests."""
+        if not state.objectives or not state.space.active:
+            return ()
+        reading = Reading(state)
+        asked = {theory.question for theory in state.theories.values()}
+        known = {frozenset(theory.claims) for theory in state.theories.values()}
+        start = state.finished <= 1 or not any(theory.by == self.name for theory in state.theories.values())
+        room = _MOST_LIVE - _live(state)
+        if not start:
+            room = min(room, _MOST_NEW)
+        found: list[Theory] = []
+        questions = list(_opening(reading))
+        if not start:
+            questions += _later(reading, _live(state))
+        for question in sorted(questions, key=lambda q: -q.weight):
+            if question.text in asked:
+                continue
+            fresh = [t for t in question.theories(state.finished) if frozenset(t.claims) not in known]
+            if len(fresh) < 2 or len(fresh) > room - len(found):
+                continue
+            found += fresh
+            asked.add(question.text)
+            known |= {frozenset(t.claims) for t in fresh}
+        return (*found, *requests(reading))
+
+
+def _live(state: State) -> int:
+    """How many theories are still open."""
+    return sum(_SETTLED < state.beliefs.get(name, 0.5) < 1 - _SETTLED for name in state.theories)
+
+
+def _opening(reading: Reading) -> Iterator[Question]:
+    """The few questions that an experienced person would ask before the second trial."""
+    for order, objective in enumerate(reading.state.objectives):
+        scale = 1.0 if order == 0 else 0.8
+        yield from _scaled(_first_parameters(reading, objective), scale)
+        first_pairs = sorted(pairs(reading, objective), key=lambda q: -q.weight)[:_FIRST_PAIRS]
+        yield from _scaled(first_pairs, scale)
+        if reading.state.completed:
+            yield from _scaled(limits(reading, objective), scale)
+    yield from costs(reading)
+
+
+def _first_parameters(reading: Reading, objective: Objective) -> Iterator[Question]:
+    for parameter in reading.ranked[:_FIRST_PARAMETERS]:
+        question = parameter_question(reading, objective, parameter)
+        if question is not None:
+            yield question
+
+
+def _later(reading: Reading, live: int) -> Iterator[Question]:
+    """What the trials suggest; and, when few theories are open, what was left out at the start."""
+    yield from failures(reading)
+    for objective in reading.state.objectives:
+        yield from pointed_to(reading, objective)
+        yield from suggestions(reading, objective)
+        opened = {change.parameter.name for _, change in reading.state.changes if change.change in ("opened", "added")}
+        for parameter in reading.ranked:
+            question = parameter_question(reading, objective, parameter)
+            if question is None:
+                continue
+            if parameter.name in opened:
+                yield Question(question.text, question.rivals, 0.9)
+            elif live < _ROOM_FOR_MORE:
+                yield Question(question.text, question.rivals, 0.5 * question.weight)
+        if live < _ROOM_FOR_MORE:
+            yield from _scaled(pairs(reading, objective), 0.5)
+
+
+def _scaled(questions: Iterator[Question] | Sequence[Question], scale: float) -> Iterator[Question]:
+    for question in questions:
+        yield Question(question.text, question.rivals, scale * question.weight)

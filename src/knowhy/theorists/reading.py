@@ -1,0 +1,219 @@
+"""What a theorist reads from the state: family, metrics, parameters with their lore, meaningful settings."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from knowhy.engine.diagnostics import Diagnosis, diagnose, gap_name, metric_kind, partner, split_name
+from knowhy.model.objective import Objective
+from knowhy.model.space import Interval, Parameter, Scalar
+from knowhy.model.state import State
+from knowhy.model.theory import Verb
+from knowhy.theorists.lore import Entry, Family, entry_for
+
+_TREE_ROLES = frozenset({"trees", "tree_depth", "leaf", "min_samples", "subsample"})
+_NET_ROLES = frozenset(
+    {
+        "batch_size",
+        "dropout",
+        "weight_decay",
+        "momentum",
+        "beta1",
+        "beta2",
+        "warmup",
+        "epochs",
+        "width",
+        "depth",
+        "heads",
+    }
+    | {
+        "label_smoothing",
+        "augmentation",
+        "gradient_clip",
+        "activation",
+        "optimizer",
+        "schedule",
+        "init_scale",
+        "context",
+    }
+)
+_WORDS: tuple[tuple[Family, str], ...] = (
+    ("boosting", r"boost|xgb|lgbm|lightgbm|gbm|gbdt"),
+    ("forest", r"forest|extra_?trees"),
+    ("svm", r"svm|svc|svr"),
+    ("linear", r"logistic|ridge|lasso|elastic|linear"),
+    ("net", r"mlp|net|gpt|transformer|torch|cnn|lstm"),
+)
+_INVERSE = re.compile(r"(^|[._\-\[])[cC]\]?$|inv")
+_LEAVES = re.compile(r"max_leaf|num_leaves|n_leaves|max_leaves|leaves|leaf_nodes", re.IGNORECASE)
+
+
+def sense(parameter: Parameter) -> str:
+    """The role of ``parameter`` as lore knows it: "regularization" and "leaf" are told apart by name.
+
+    scikit-learn's ``C`` divides by the penalty ("inverse"), alpha and lambda multiply it ("strength").
+    """
+    if parameter.role == "regularization":
+        return "inverse" if _INVERSE.search(parameter.name) else "strength"
+    if parameter.role == "leaf":
+        return "leaves" if _LEAVES.search(parameter.name) else "min_samples"
+    return parameter.role
+
+
+def family_of(state: State) -> Family:
+    """The kind of model, by the roles present and, where they say little, by words that describe the subject."""
+    roles = Counter(p.role for p in state.space)
+    words = " ".join(str(value).lower() for value in state.subject.values())
+    named = [family for family, pattern in _WORDS if re.search(pattern, words)]
+    trees = sum(roles[r] for r in _TREE_ROLES)
+    nets = sum(roles[r] for r in _NET_ROLES)
+    if trees and trees >= nets:
+        if "forest" in named and "boosting" not in named:
+            return "forest"
+        return "boosting" if "boosting" in named or roles["learning_rate"] else "forest"
+    if nets > 1 or (nets and not named):
+        return "net"
+    if roles["kernel"] or (roles["gamma"] and roles["regularization"]):
+        return "svm"
+    if named:
+        return named[0]
+    if roles["regularization"]:
+        return "linear"
+    return "net" if roles["learning_rate"] else "any"
+
+
+def number(value: Scalar) -> str:
+    """A setting as people write it."""
+    return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
+def nice(domain: Interval, unit: float) -> float | int:
+    """A round setting of ``domain`` near position ``unit``: one to three digits, within 3% of the range."""
+    exact = domain.from_unit(unit)
+    place = domain.to_unit(float(exact))
+    for digits in (1, 2, 3):
+        value = float(f"{float(exact):.{digits}g}")
+        if domain.contains(value) and abs(domain.to_unit(value) - place) <= 0.03:
+            if domain.power_of_two:
+                return exact
+            if not domain.integer:
+                return value
+            if value.is_integer():
+                return int(value)
+    return exact
+
+
+@dataclass(frozen=True)
+class Lever:
+    """A parameter with its lore and, where numeric, the contrast ``start`` to ``end`` that would show what it does."""
+
+    parameter: Parameter
+    entry: Entry
+    start: float | int
+    end: float | int
+    weight: float
+
+    @property
+    def name(self) -> str:
+        """The parameter's name."""
+        return self.parameter.name
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A state as a practitioner reads it; everything is computed from ``state`` alone."""
+
+    state: State
+
+    @cached_property
+    def family(self) -> Family:
+        """The kind of model under study."""
+        return family_of(self.state)
+
+    @cached_property
+    def metrics(self) -> frozenset[str]:
+        """Metrics that at least half of the completed trials have, and the objectives."""
+        done = self.state.completed
+        counts = Counter(name for trial in done for name in trial.observation.metrics)
+        found = {name for name, count in counts.items() if 2 * count >= len(done)}
+        return frozenset(found | {o.metric for o in self.state.objectives})
+
+    @cached_property
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """What curves and numbers say, strongest first."""
+        return diagnose(self.state)
+
+    @cached_property
+    def levers(self) -> tuple[Lever, ...]:
+        """Active numeric parameters, the most important first."""
+        found = [lever for p in self.state.space.active if (lever := self.lever(p)) is not None]
+        return tuple(sorted(found, key=lambda lever: -lever.weight))
+
+    @cached_property
+    def ranked(self) -> tuple[Parameter, ...]:
+        """All active parameters, the most important first."""
+        return tuple(sorted(self.state.space.active, key=lambda p: -self.weight(p)))
+
+    def entry(self, parameter: Parameter) -> Entry:
+        """The lore of ``parameter``."""
+        return entry_for(sense(parameter), self.family)
+
+    def weight(self, parameter: Parameter) -> float:
+        """How much ``parameter`` is worth asking about: its role's usual importance and its confidence."""
+        return self.entry(parameter).importance * (0.5 + 0.5 * parameter.confidence)
+
+    def lever(self, parameter: Parameter) -> Lever | None:
+        """``parameter`` with a contrast that has the default at one end; None where it is no number."""
+        domain = parameter.domain
+        if not isinstance(domain, Interval) or not isinstance(parameter.default, (int, float)):
+            return None
+        entry = self.entry(parameter)
+        place = domain.to_unit(float(parameter.default))
+        step = entry.reach
+        if domain.scale == "log":
+            step = domain.to_unit(domain.low * entry.factor)
+        step = min(max(step, 0.15), 0.6)
+        up, down = min(1.0, place + step), max(0.0, place - step)
+        if up - place >= 0.12 or up - place >= place - down:
+            start, end = parameter.default, nice(domain, up)
+        else:
+            start, end = nice(domain, down), parameter.default
+        if not start < end:
+            return None
+        return Lever(parameter, entry, start, end, self.weight(parameter))
+
+    def with_senses(self, senses: Iterable[str]) -> tuple[Lever, ...]:
+        """Levers of these roles, in the order of ``senses``."""
+        order = list(senses)
+        found = [lever for lever in self.levers if sense(lever.parameter) in order]
+        return tuple(sorted(found, key=lambda lever: order.index(sense(lever.parameter))))
+
+    def train(self, objective: Objective) -> str | None:
+        """The training counterpart of the objective, where it is reported."""
+        return partner(objective.metric, sorted(self.metrics))
+
+    def gap(self, objective: Objective) -> str | None:
+        """The generalisation gap that belongs to the objective (or the gap of the loss), where it is known."""
+        own = gap_name(objective.metric, sorted(self.metrics))
+        if own in self.metrics:
+            return own
+        return "gap" if "gap" in self.metrics and generalises(objective) else None
+
+
+def generalises(objective: Objective) -> bool:
+    """Whether the objective may be measured on data that the model was not fitted to (its name does not deny it)."""
+    return split_name(objective.metric)[0] != "train" and metric_kind(objective.metric) not in ("time", "size")
+
+
+def better(objective: Objective) -> Verb:
+    """The verb of a change for the better."""
+    return "lowers" if objective.direction == "minimize" else "raises"
+
+
+def worse(objective: Objective) -> Verb:
+    """The verb of a change for the worse."""
+    return "raises" if objective.direction == "minimize" else "lowers"

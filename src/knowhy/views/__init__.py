@@ -1,0 +1,88 @@
+"""Plain answers about a study, for people and programs.
+
+Each function takes a ``State`` (and a ``Mind`` where the engine must be asked) and returns frozen
+dataclasses; ``as_json`` turns any of them into JSON-able data.
+"""
+
+from knowhy.views.honesty import CalibrationView, calibration
+from knowhy.views.mind import Mind
+from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, upcoming
+from knowhy.views.plain import as_json
+from knowhy.views.theories import (
+    STATUSES,
+    CertificateView,
+    ClaimView,
+    EvidenceView,
+    Explanation,
+    QuestionView,
+    Status,
+    TheoryView,
+    certificates,
+    explain,
+    questions,
+    status,
+    theories,
+)
+from knowhy.views.trials import (
+    SURPRISING,
+    BeliefPoint,
+    ChangeView,
+    FailuresView,
+    History,
+    HistoryPoint,
+    Range,
+    Setting,
+    SurpriseView,
+    TrialView,
+    changed,
+    changes,
+    failures,
+    front,
+    history,
+    surprises,
+    trials,
+)
+
+__all__ = [
+    "STATUSES",
+    "SURPRISING",
+    "BeliefPoint",
+    "BestView",
+    "CalibrationView",
+    "CertificateView",
+    "ChangeView",
+    "ClaimView",
+    "EvidenceView",
+    "Explanation",
+    "FailuresView",
+    "History",
+    "HistoryPoint",
+    "Mind",
+    "NextView",
+    "Overview",
+    "QuestionView",
+    "Range",
+    "Setting",
+    "Status",
+    "SurpriseView",
+    "TheoryView",
+    "TrialView",
+    "as_json",
+    "best",
+    "calibration",
+    "certificates",
+    "changed",
+    "changes",
+    "explain",
+    "failures",
+    "front",
+    "history",
+    "options",
+    "overview",
+    "questions",
+    "status",
+    "surprises",
+    "theories",
+    "trials",
+    "upcoming",
+]

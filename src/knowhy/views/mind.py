@@ -1,0 +1,33 @@
+"""What views ask of the engine."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
+from knowhy.model.decision import Option
+from knowhy.model.state import State
+
+
+class Mind(Protocol):
+    """Answers about a state, computed from its data; the engine's ``mind`` is one."""
+
+    def judge(self, state: State, sentence: str) -> Judgement:
+        """The claim ``sentence``, judged; raises SentenceError where it does not parse."""
+        ...
+
+    def effects(self, state: State, metric: str) -> tuple[MainEffect, ...]:
+        """How ``metric`` responds to each active parameter, most important first."""
+        ...
+
+    def incumbent(self, state: State) -> Incumbent | None:
+        """The best configuration known, None before the first completed trial."""
+        ...
+
+    def calibration(self, state: State) -> Calibration:
+        """Predictions against outcomes, so far."""
+        ...
+
+    def options(self, state: State) -> tuple[Option, ...]:
+        """What the next trial could be, the best first."""
+        ...
