@@ -81,8 +81,14 @@ def response(point, seed):
     loss += 0.02 * (point["optimizer"] == "sgd") + 0.004 * max(0.0, math.log2(64 / point["width"]))
     loss += 0.1 * (point["label_smoothing"] - 0.05) ** 2
     noise = rng.gauss(0, 0.0045)
-    seconds = 0.05 * point["epochs"] * (1 + point["width"] / 128) * (64 / point["batch_size"]) ** 0.3 * rng.uniform(0.95, 1.1)
-    return {"val_loss": loss + noise, "train_loss": loss * (0.5 + point["dropout"] / 2) + noise / 2, "accuracy": 1 - loss / 6}, seconds
+    seconds = (
+        0.05 * point["epochs"] * (1 + point["width"] / 128) * (64 / point["batch_size"]) ** 0.3 * rng.uniform(0.95, 1.1)
+    )
+    return {
+        "val_loss": loss + noise,
+        "train_loss": loss * (0.5 + point["dropout"] / 2) + noise / 2,
+        "accuracy": 1 - loss / 6,
+    }, seconds
 
 
 def records(trials=22, pairs=6, verify=5, ended=True):
@@ -95,7 +101,12 @@ def records(trials=22, pairs=6, verify=5, ended=True):
         clock[0] += seconds
         events.append((clock[0], event))
 
-    subject = {"kind": "script", "path": "examples/digits/train.py", "command": "python train.py", "hash": "9f2c1e7ab04d"}
+    subject = {
+        "kind": "script",
+        "path": "examples/digits/train.py",
+        "command": "python train.py",
+        "hash": "9f2c1e7ab04d",
+    }
     add(StudyCreated("digits", (Objective("val_loss"),), SPACE, 11, subject, "0.1.0"))
     add(RunStarted(trials + 2 * pairs + 2 * verify, 1800.0, 2, "theory"))
     beliefs, priors, values = {}, {}, []
@@ -145,13 +156,29 @@ def records(trials=22, pairs=6, verify=5, ended=True):
         prediction = Predictive("val_loss", guess, spread)
         add(
             TrialProposed(
-                Proposal(number, space.complete(point), seed, purpose, reason, proposer, expected, 0.95, (prediction,), tuple(stakes), arm)
+                Proposal(
+                    number,
+                    space.complete(point),
+                    seed,
+                    purpose,
+                    reason,
+                    proposer,
+                    expected,
+                    0.95,
+                    (prediction,),
+                    tuple(stakes),
+                    arm,
+                )
             ),
             0.05,
         )
         add(TrialStarted(number, 1), 0.01)
         if isinstance(truth, str):
-            messages = {"nan": "val_loss became NaN at epoch 3", "timeout": "no result after 120 s", "out_of_memory": "the process tree used more than 4 GiB"}
+            messages = {
+                "nan": "val_loss became NaN at epoch 3",
+                "timeout": "no result after 120 s",
+                "out_of_memory": "the process tree used more than 4 GiB",
+            }
             log = f"epoch 1 train_loss 2.81\nepoch 2 train_loss 97.4\nepoch 3 train_loss nan\n# lr={point['learning_rate']:g}"
             add(TrialFailed(number, Failure(truth, messages[truth], 1.3, log, 1 if truth == "nan" else None)), 1.3)
         else:
@@ -169,7 +196,14 @@ def records(trials=22, pairs=6, verify=5, ended=True):
         theories(number - 1)
         if number == 12:
             smoothing = replace(SPACE["label_smoothing"], active=True)
-            add(ParameterChanged(smoothing, "opened", "the worst trials are confident and wrong: T10 asks what smoothing does", "builtin"))
+            add(
+                ParameterChanged(
+                    smoothing,
+                    "opened",
+                    "the worst trials are confident and wrong: T10 asks what smoothing does",
+                    "builtin",
+                )
+            )
             space = space.with_parameter(smoothing)
         if number == 15:
             wider = replace(space["learning_rate"], domain=Interval(3e-5, 1e-1, "log"))
@@ -182,7 +216,14 @@ def records(trials=22, pairs=6, verify=5, ended=True):
                 domain = space[name].domain
                 if isinstance(domain, Interval):
                     point[name] = domain.from_unit(domain.to_unit(base[name]) + rng.gauss(0, 0.12))
-            trial(number, point, 100 + number, "improve", f"near trial {best}: expected to improve val_loss by 0.004", proposer="tpe" if number % 2 else "engine")
+            trial(
+                number,
+                point,
+                100 + number,
+                "improve",
+                f"near trial {best}: expected to improve val_loss by 0.004",
+                proposer="tpe" if number % 2 else "engine",
+            )
         else:
             point = {}
             for p in space.active:
@@ -195,14 +236,32 @@ def records(trials=22, pairs=6, verify=5, ended=True):
             if number == 17:
                 point.update(width=240, epochs=40)
             theory = rng.choice([t for t in beliefs if 0.02 < beliefs[t] < 0.98] or ["T1"])
-            trial(number, space.complete(point), 100 + number, "learn", f"tells {theory} from its rivals: they disagree most here")
+            trial(
+                number,
+                space.complete(point),
+                100 + number,
+                "learn",
+                f"tells {theory} from its rivals: they disagree most here",
+            )
     theories(trials)
     number = trials
     low, high = dict(default), {**default, "dropout": 0.4}
-    number = paired(add, trial, Contrast("C1", "T1", "val_loss", -1, low, high), number, pairs, "T1 by a fresh pair", values, 24.0)
+    number = paired(
+        add, trial, Contrast("C1", "T1", "val_loss", -1, low, high), number, pairs, "T1 by a fresh pair", values, 24.0
+    )
     best = dict(min(values, key=lambda v: v[0])[2])
     add(ContrastRegistered(contrast := Contrast("C2", "", "val_loss", -1, default, best)))
-    paired(add, trial, contrast, number, verify, "the best configuration against the default on a fresh seed", values, 21.0, register=False)
+    paired(
+        add,
+        trial,
+        contrast,
+        number,
+        verify,
+        "the best configuration against the default on a fresh seed",
+        values,
+        21.0,
+        register=False,
+    )
     add(NoteAdded("Trials 11 and 19 stopped at NaN: learning rates above 0.03 look unsafe.", "engine", 19))
     extra = Proposal(900, default, 5, "learn", "withdrawn")
     add(TrialProposed(extra))
@@ -210,7 +269,13 @@ def records(trials=22, pairs=6, verify=5, ended=True):
     if ended:
         add(RunEnded("all trials of the budget are done"), 2.0)
     else:
-        add(TrialProposed(replace(extra, trial=901, reason="tells T5 from T6: the two disagree most at this ratio", expected_bits=0.21)))
+        add(
+            TrialProposed(
+                replace(
+                    extra, trial=901, reason="tells T5 from T6: the two disagree most at this ratio", expected_bits=0.21
+                )
+            )
+        )
         add(TrialStarted(901, 1), 0.2)
     return [Record(i, when, event, "") for i, (when, event) in enumerate(events, 1)]
 
@@ -224,14 +289,35 @@ def paired(add, trial, contrast, number, pairs, what, values, e_value, register=
         for treatment in (pair % 2 == 0, pair % 2 == 1):
             number += 1
             point = contrast.treatment if treatment else contrast.control
-            trial(number, dict(point), 500 + pair + 50 * len(contrast.theory), "verify", f"{what} (pair {pair})", Arm(contrast.id, pair, treatment))
+            trial(
+                number,
+                dict(point),
+                500 + pair + 50 * len(contrast.theory),
+                "verify",
+                f"{what} (pair {pair})",
+                Arm(contrast.id, pair, treatment),
+            )
             got[treatment] = values[-1][0]
         differences.append(got[True] - got[False])
         mean = sum(differences) / pair
         spread = math.sqrt(sum((d - mean) ** 2 for d in differences) / max(1, pair - 1) / pair) if pair > 1 else 0.1
         wins = sum(d * contrast.direction > 0 for d in differences)
         e = e_value ** (wins / pairs) if wins == pair else 1.0
-        add(EvidenceUpdated(Evidence(contrast.id, pair, wins, e, mean, mean - 2.6 * spread, mean + 2.6 * spread, e >= 20, tuple(differences))))
+        add(
+            EvidenceUpdated(
+                Evidence(
+                    contrast.id,
+                    pair,
+                    wins,
+                    e,
+                    mean,
+                    mean - 2.6 * spread,
+                    mean + 2.6 * spread,
+                    e >= 20,
+                    tuple(differences),
+                )
+            )
+        )
     return number
 
 
@@ -266,7 +352,9 @@ class FromData:
                 middle = mean(sides[0]) - mean(sides[1])
                 half = 1.645 * math.hypot(error(sides[0]), error(sides[1]))
                 low, high = middle - half, middle + half
-        verdicts = [(v.bayes_factor, u.trial) for u in state.updates for v in u.verdicts if theory and v.theory == theory.id]
+        verdicts = [
+            (v.bayes_factor, u.trial) for u in state.updates for v in u.verdicts if theory and v.theory == theory.id
+        ]
         return Judgement(
             sentence, prior, belief, ratio, f"change of {state.objective.metric}" if middle is not None else "", middle, low, high, 0.002,
             tuple(t for b, t in sorted(verdicts, reverse=True)[:3] if b > 1), tuple(t for b, t in sorted(verdicts)[:3] if b < 1),
@@ -298,10 +386,15 @@ class FromData:
         data = [(t, v) for t, v in rows(state) if t.proposal.arm is None or t.proposal.arm.contrast != "C1"]
         if not data:
             return None
-        first = min((t for t, v in data if not t.proposal.arm), key=lambda t: state.objective.sign * dict((a.proposal.trial, b) for a, b in data)[t.proposal.trial])
+        first = min(
+            (t for t, v in data if not t.proposal.arm),
+            key=lambda t: state.objective.sign * dict((a.proposal.trial, b) for a, b in data)[t.proposal.trial],
+        )
         point, default = first.proposal.point, state.space.defaults()
         runs = [v for t, v in data if same_point(state.space.complete(t.proposal.point), state.space.complete(point))]
-        base = [v for t, v in data if same_point(state.space.complete(t.proposal.point), default)] or [v for _, v in data]
+        base = [v for t, v in data if same_point(state.space.complete(t.proposal.point), default)] or [
+            v for _, v in data
+        ]
         arms = {(t.proposal.arm.pair, t.proposal.arm.treatment): v for t, v in data if t.proposal.arm}
         numbers = sorted({p for p, _ in arms if (p, True) in arms and (p, False) in arms})
         certified = any(e.certified for e in state.evidence.values() if not state.contrasts[e.contrast].theory)
@@ -328,7 +421,14 @@ class FromData:
     def options(self, state):
         open_theories = [t for t, b in state.beliefs.items() if 0.05 < b < 0.95]
         return tuple(
-            Option("learn", {**state.space.defaults(), "dropout": 0.2}, f"tells {t} from its rivals", entropy(state.beliefs[t]) / 4, 0.0, 4.0)
+            Option(
+                "learn",
+                {**state.space.defaults(), "dropout": 0.2},
+                f"tells {t} from its rivals",
+                entropy(state.beliefs[t]) / 4,
+                0.0,
+                4.0,
+            )
             for t in open_theories
             if "dropout" in state.space
         )

@@ -204,6 +204,8 @@ params = {"lr": 0.1, "max_depth": 6, "eta": 0.3, "seed": 7}
 params["eta"] = 0.2
 WIDTH: int
 WEIGHT_DECAY = 0.1
+STRIDES = 7
+STRIDES += 1
 
 
 def change():
@@ -222,7 +224,7 @@ config.n_layers = 5
 for DROPOUT in (0.1, 0.2):
     print(DROPOUT)
 WEIGHT_DECAY *= 2
-print(LR, EPOCHS, DROPOUT, MOMENTUM, SIZES, params, config.batch_size, WEIGHT_DECAY)
+print(LR, EPOCHS, DROPOUT, MOMENTUM, SIZES, params, config.batch_size, WEIGHT_DECAY, STRIDES)
 random.seed(1337 + len(params))
 """
 

@@ -24,11 +24,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "views": {"errors", "model", "engine"},
     "theorists": {"errors", "model", "engine", "views"},
     "journal": {"errors", "model"},
-    "samplers": {"errors", "model"},
+    "samplers": {"errors", "model", "ports"},
     "subjects": {"errors", "model"},
     "execution": {"errors", "model"},
     "demo": set(),
-    "loop": {"errors", "model", "engine", "ports"},
+    "loop": {"errors", "model", "engine", "ports", "baseline"},
+    "baseline": {"errors", "model"},
+    "asktell": {"errors", "model", "engine", "ports", "loop", "baseline"},
     "reports": {"errors", "model", "views"},
     "quantities": {"errors"},
     "goals": {"errors", "model"},
@@ -36,8 +38,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "continuity": {"errors", "model"},
     "settings_file": {"errors", "model", "goals", "quantities", "ranges"},
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
-    "study": {"errors", "model", "ports", "engine", "views", "theorists", "loop", "reports"} | ADAPTERS | SETTINGS,
-    "faces": {"errors", "model", "study", "views", "reports", "demo"} | SETTINGS,
+    "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
+    "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "baseline", "reports", "compose"}
+    | ADAPTERS
+    | SETTINGS,
+    "faces": {"errors", "model", "loop", "study", "compose", "baseline", "views", "reports", "demo"} | SETTINGS,
     "__init__": {"errors", "model", "study", "execution"},
     "__main__": {"faces"},
 }
@@ -58,7 +63,15 @@ FENCED: dict[str, set[str]] = {
 # The engine is pure: no clock, no processes, no files, no hidden randomness.
 IMPURE = {"time", "datetime", "subprocess", "multiprocessing", "threading", "socket", "random", "os", "shutil"}
 
-LAZY_ROOMS = {"study", "faces", "__init__"}  # composition roots: may import slow rooms within functions
+LAZY_ROOMS = {"study", "compose", "faces", "__init__"}  # composition roots: may import slow rooms within functions
+
+# What single modules may do beyond their room, and why. A line that is no longer needed fails a test.
+EXCEPTIONS: dict[tuple[str, str], str] = {
+    (
+        "samplers/classic.py",
+        "within a function",
+    ): "Optuna takes a third of a second to import, and random search needs none",
+}
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,12 @@ def imports(source: str) -> Iterator[Import]:
     yield from visit(ast.parse(source), False, False)
 
 
+def excused(path: Path, violation: str) -> tuple[str, str] | None:
+    """The exception that covers ``violation``."""
+    name = path.relative_to(PACKAGE).as_posix()
+    return next((key for key in EXCEPTIONS if key[0] == name and key[1] in violation), None)
+
+
 def violations(room: str, source: str) -> list[str]:
     """What the imports of a module of ``room`` break."""
     found = []
@@ -132,9 +151,14 @@ def test_the_package_is_there() -> None:
 def test_module(path: Path) -> None:
     room, source = room_of(path), path.read_text(encoding="utf-8")
     assert room in MAY_IMPORT, f"{room} is a new room: give it a line in MAY_IMPORT"
-    assert violations(room, source) == []
+    assert [v for v in violations(room, source) if excused(path, v) is None] == []
     assert path.stem not in {"utils", "util", "helpers", "common", "misc"}, "name the module by what it is for"
     assert source.count("\n") <= LONGEST, f"{source.count(chr(10))} lines: split it by reason to change"
+
+
+def test_exceptions_are_still_needed() -> None:
+    used = {excused(path, v) for path in MODULES for v in violations(room_of(path), path.read_text(encoding="utf-8"))}
+    assert set(EXCEPTIONS) - used == set()
 
 
 def test_the_table_has_no_cycles() -> None:

@@ -344,7 +344,7 @@ def _claims(draw: st.DrawFn, space: Space, metrics: tuple[str, ...]) -> Claim:
     return KeepsImproving(n.name, metric, beyond, scope)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_the_law(data: st.DataObject) -> None:
     space, metrics = data.draw(st.sampled_from([(SPACE, METRICS), (ODD, ODD_METRICS)]))
@@ -372,7 +372,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=60) | st.lists(WORDS, max_size=25).map(" ".join))
 @example("raising lr from 2**999 to 2**1 lowers gap")
 @example('switching activation from "\\ud800" to "\\x" lowers gap')
@@ -405,7 +405,7 @@ def test_hostile_input_is_bounded(text: str) -> None:
     start = time.process_time()
     with pytest.raises(SentenceError):
         claims.parse(text, ODD, ODD_METRICS)
-    assert time.process_time() - start < 3.0
+    assert time.process_time() - start < 5.0
 
 
 def test_reading_a_sentence_is_quick_and_importing_does_not_load_the_parser() -> None:

@@ -6,12 +6,12 @@ import math
 from pathlib import Path
 
 import pytest
-import sample_scripts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import sample_scripts
 from knowhy.errors import SubjectError
-from knowhy.model.space import Choices, Interval, Parameter, Space
+from knowhy.model.space import Choices, Condition, Interval, Parameter, Space
 from knowhy.subjects.discovery import ACTIVE_FROM, MOST_ACTIVE, Discovery, discover
 from knowhy.subjects.exclusions import exclusion
 from knowhy.subjects.ranges import default_in, domain_of
@@ -155,8 +155,8 @@ def test_same_keyword_in_two_calls_is_named_by_its_call(tmp_path: Path) -> None:
 
 def test_names_that_a_new_literal_would_not_change(tmp_path: Path) -> None:
     discovery, by_name = found(tmp_path, sample_scripts.REASSIGNED)
-    assert set(by_name) == {"LR", "lr", "max_depth", "batch_size", "dropout"}
-    for name in ("EPOCHS", "UNUSED_LR", "DROPOUT", "MOMENTUM", "SIZES", "WEIGHT_DECAY", "params['eta']", "n_layers"):
+    assert set(by_name) == {"LR", "lr", "max_depth", "batch_size", "dropout", "WEIGHT_DECAY"}
+    for name in ("EPOCHS", "UNUSED_LR", "DROPOUT", "MOMENTUM", "SIZES", "STRIDES", "params['eta']", "n_layers"):
         assert any(name in note for note in discovery.notes), name
     assert [seed.text for seed in discovery.seeds] == ["7", "1337"]
 
@@ -168,7 +168,10 @@ def test_constant_takes_its_role_from_where_it_is_passed(tmp_path: Path) -> None
 
 
 def test_strings_are_offered_what_the_script_understands(tmp_path: Path) -> None:
-    text = 'ACT = "relu"\nif ACT == "relu": f = 1\nelif ACT == "tanh": f = 2\nNAME = "run-1"\nMODE = "fast"\nprint(NAME, MODE)\n'
+    text = (
+        'ACT = "relu"\nif ACT == "relu": f = 1\nelif ACT == "tanh": f = 2\n'
+        'NAME = "run-1"\nMODE = "fast"\nprint(NAME, MODE)\n'
+    )
     _, by_name = found(tmp_path, text)
     assert set(by_name) == {"ACT"}
     assert set(by_name["ACT"].domain.values) == {"relu", "tanh"}  # type: ignore[union-attr]
@@ -242,7 +245,7 @@ def test_roles(name: str, value: float, call: str, role: str) -> None:
     role=st.sampled_from(sorted(ROLES)),
     value=st.one_of(
         st.integers(-(10**6), 10**9),
-        st.floats(-1e6, 1e6).filter(lambda v: v == 0 or abs(v) > 1e-12),
+        st.floats(-1e15, 1e15),
     ),
     whole=st.sampled_from([None, None, True]),
     name=st.sampled_from(["x", "warmup_steps", "ratio", "min_samples_split", "max_leaf_nodes"]),
@@ -340,3 +343,98 @@ def test_nothing_is_run(tmp_path: Path) -> None:
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
 def test_snake_case_is_stable(name: str) -> None:
     assert snake(snake(name)) == snake(name)
+
+
+DEFAULTS = """
+import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self, hidden=128, dropout=0.5, n_layers=2, n_classes=10):
+        self.lin = torch.nn.Linear(hidden, n_classes)
+
+
+def train(lr=1e-3, epochs=5, *, weight_decay=1e-4, momentum=0.9, device="cpu"):
+    momentum = 0.5
+    net = Net(n_layers=3)
+    loader = DataLoader(data, batch_size=64, shuffle=True, num_workers=2)
+    test_loader = DataLoader(data, batch_size=1000)
+    print(net, lr, weight_decay, momentum, loader, test_loader)
+
+
+def unused(smoothing=0.1):
+    pass
+
+
+train(epochs=3)
+"""
+
+
+def test_default_arguments_that_a_call_leaves_alone(tmp_path: Path) -> None:
+    discovery, by_name = found(tmp_path, DEFAULTS)
+    assert {p.name: p.default for p in discovery.parameters} == {
+        "hidden": 128,
+        "dropout": 0.5,
+        "n_layers": 3,
+        "lr": 1e-3,
+        "weight_decay": 1e-4,
+        "epochs": 3,
+        "batch_size": 64,
+    }
+    assert by_name["n_layers"].origin.text == "3"
+    assert any("DataLoader(batch_size=...)" in note and "evaluation" in note for note in discovery.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("SEED = 3\nrng = np.random.default_rng(1797)\ntorch.manual_seed(SEED)\n", ["3"]),
+        ("rng = np.random.default_rng(1797)\n", ["1797"]),
+        ("def load_data():\n    return np.random.default_rng(1797)\n", []),
+        ("val_rng = np.random.default_rng(1)\n", []),
+        ("random.seed(1337 + rank)\nnp.random.seed(1337 + 2)\n", ["1337", "1337 + 2"]),
+        ("jax.random.PRNGKey(0)\nkeras.utils.set_random_seed(812)\n", ["0", "812"]),
+        ("a = RandomForestClassifier(random_state=0)\nb = KFold(5, random_state=1)\n", ["0"]),
+        ("config = {'seed': 5, 'lr': 0.1}\nprint(config)\n", ["5"]),
+        ("seed = True\nrandom.seed('text')\nrandom.seed()\n", []),
+        ("DATA_SEED = 1\nsplit_seed = 2\nrandom_seed: int = 3\n", ["3"]),
+    ],
+)
+def test_seeds(tmp_path: Path, text: str, seeds: list[str]) -> None:
+    discovery, _ = found(tmp_path, text)
+    assert [seed.text for seed in discovery.seeds] == seeds
+
+
+def test_parameters_of_a_kernel_depend_on_it(tmp_path: Path) -> None:
+    _, by_name = found(tmp_path, 'm = SVC(kernel="rbf", C=1.0, gamma=0.1, degree=3, coef0=0.0)\n')
+    assert by_name["degree"].condition == Condition("kernel", ("poly",))
+    assert by_name["gamma"].condition == Condition("kernel", ("poly", "rbf", "sigmoid"))
+    assert by_name["C"].condition is None
+    assert by_name["degree"].active
+    _, alone = found(tmp_path, 'm = SVC(kernel="precomputed", C=1.0, degree=3)\n')
+    assert alone["degree"].condition is None
+
+
+@pytest.mark.parametrize(
+    ("calls", "there"),
+    [
+        ("c = Config()", True),
+        ("c = Config(lr=0.5)", False),
+        ("c = Config(0.5)", False),
+        ("c = Config(**given)", False),
+        ("c = Config(); d = Config(**given)", True),
+        ("c = Config(); c.lr = 0.5", False),
+        ("c = replace(Config(), lr=0.5)", False),
+        ("c = 1", False),
+    ],
+)
+def test_fields_that_calls_override(tmp_path: Path, calls: str, there: bool) -> None:
+    text = f"@dataclass\nclass Config:\n    lr: float = 0.25\n    wd: float = 0.125\n\n{calls}\n"
+    discovery, _ = found(tmp_path, text)
+    assert ("0.25" in {p.origin.text for p in discovery.parameters}) is there
+
+
+def test_numbers_without_a_sensible_range_are_no_parameters(tmp_path: Path) -> None:
+    text = "TINY = 5e-324\nHUGE = 1e308\nMANY = 10**40\nBIG = -1e300\nprint(TINY, HUGE, MANY, BIG)\n"
+    _, by_name = found(tmp_path, text)
+    assert set(by_name) == {"TINY"}

@@ -85,7 +85,5 @@ def test_gpt_learns(tmp_path: Path) -> None:
     short = tmp_path / "short.py"
     text = SCRIPTS["gpt"].read_text(encoding="utf-8")
     assert text.count("budget = 3e11") == 1
-    short.write_text(text.replace("budget = 3e11", "budget = 1.5e10"), encoding="utf-8")
-    one, two = run(short, tmp_path), run(short, tmp_path)
-    assert one == two
-    assert one["val_bpb"] < 8  # bits a byte: better than knowing nothing
+    short.write_text(text.replace("budget = 3e11", "budget = 5e9"), encoding="utf-8")
+    assert run(short, tmp_path)["val_bpb"] < 7  # bits a byte; knowing nothing costs 8

@@ -313,7 +313,7 @@ def test_flipped_bits(path: Path) -> None:
     whole = path.read_bytes()
     rng = random.Random(2)
     harmless = 0
-    for _ in range(300):
+    for _ in range(150):
         damaged = bytearray(whole)
         damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
         path.write_bytes(damaged)
@@ -325,26 +325,48 @@ def test_flipped_bits(path: Path) -> None:
         else:
             assert isinstance(error, (JournalDamagedError, JournalFormatError)), error
             assert not check(path).ok
-    assert harmless < 75
+    assert harmless < 40
 
 
 def test_garbled_pages(path: Path) -> None:
     records = fill(path, 80, size=300)
     whole = path.read_bytes()
     rng = random.Random(3)
+    copy = path.with_name("copy.db")
+    prefixes = set()
     for page in range(1, len(whole) // 4096):
+        start = page * 4096
+        for garbage in (rng.randbytes(4096), bytes(4096), rng.randbytes(8), bytes(8), b"\xff" * 8):
+            damaged = bytearray(whole)
+            damaged[start : start + len(garbage)] = garbage
+            path.write_bytes(damaged)
+            read, error = good_prefix(path)
+            assert read == records[: len(read)]
+            assert not check(path).ok  # also where it is the page of the lease, which the records do not need
+            if len(read) < len(records):
+                assert isinstance(error, BrokenChainError)
+                assert error.seq == len(read) + 1
+                prefixes.add(len(read))
+            if 0 < len(read) < len(records) and len(garbage) == 8:
+                assert recover(path, copy).records == len(read)
+                copy.unlink()
+    assert len(prefixes) > 5, "what stands before a bad page is read"
+
+
+def test_first_page_with_any_byte_changed(path: Path) -> None:
+    """Header and schema; SQLite quotes the schema in its messages, whatever bytes stand there."""
+    records = fill(path, 2)
+    whole = path.read_bytes()
+    places = [*range(100), *(n for n in range(100, 4096) if whole[n])]
+    for place in random.Random(5).sample(places, 150):
         damaged = bytearray(whole)
-        damaged[page * 4096 : page * 4096 + 4096] = rng.randbytes(4096)
+        damaged[place] = 0xC2
         path.write_bytes(damaged)
-        report = check(path)
         read, error = good_prefix(path)
-        assert read == records[: len(read)]
-        assert not report.ok  # also where it is the page of the lease, which the records do not need
-        if len(read) < len(records):
-            assert isinstance(error, JournalDamagedError)
-        if 0 < len(read) < len(records):
-            assert recover(path, path.with_name("copy.db")).records == len(read)
-            path.with_name("copy.db").unlink()
+        assert read in ([], records)
+        assert isinstance(error, KnowhyError | None)
+        assert isinstance(error, JournalDamagedError | JournalFormatError) or not error or place < 100
+        check(path)
 
 
 def test_recover_does_not_overwrite(path: Path) -> None:
@@ -548,7 +570,7 @@ def test_killed_writers_lose_nothing(path: Path, wal: bool) -> None:
     with SqliteJournal(path, wal=wal):
         pass
     # A fork starts in milliseconds, so that dozens of kills fit; the child only ever writes, and never returns.
-    for _ in range(24):
+    for _ in range(18):
         read_end, write_end = os.pipe()
         child = os.fork()
         if child == 0:
@@ -579,7 +601,7 @@ def test_killed_writers_lose_nothing(path: Path, wal: bool) -> None:
             assert isinstance(last, NoteAdded)
             batch, part, *_ = last.text.split(" ")
             assert int(part) == int(batch) % 3, "a batch is whole"
-    assert len(acknowledged) > 24
+    assert len(acknowledged) > 18
     assert check(path).ok
 
 
@@ -588,7 +610,7 @@ def test_many_processes_append_together(path: Path) -> None:
         pass
     children = [start(WRITER, path, name, 10) for name in ("a", "b")]
     try:
-        seen = [[line(child).split() for _ in range(12)] for child in children]
+        seen = [[line(child).split() for _ in range(6)] for child in children]
     finally:
         for child in children:
             end(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import json
 import os
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sample_scripts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import sample_scripts
 from knowhy.errors import SubjectError
 from knowhy.model.job import Job
 from knowhy.model.space import Choices, Origin, Parameter, Point, Scalar, Space, real
@@ -25,6 +26,7 @@ from knowhy.model.trial import Proposal
 from knowhy.subjects.discovery import Discovery, discover
 from knowhy.subjects.function import FunctionSubject
 from knowhy.subjects.script import ScriptSubject
+from knowhy.subjects.source import Source, read_literal, splice, write_literal
 
 SPLICED = ("autoresearch", "dataclass", "sklearn", "awkward", "reassigned")
 
@@ -72,7 +74,7 @@ def test_default_configuration_is_the_script_itself(tmp_path: Path, name: str) -
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @pytest.mark.parametrize("name", SPLICED)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), seed=st.one_of(st.none(), st.integers(0, 2**40)))
 def test_spliced_values_are_found_again_and_nothing_else_changes(
     tmp_path: Path, name: str, ending: str, data: st.DataObject, seed: int | None
@@ -82,7 +84,7 @@ def test_spliced_values_are_found_again_and_nothing_else_changes(
     point = data.draw(points(space))
     full = space.complete(point)
     written = tmp_path / "best.py"
-    written.write_bytes(subject.render(point, seed).encode())
+    written.write_bytes(subject.render_bytes(point, seed))
     again = discover(str(written))
     assert {p.name: p.default for p in again.parameters} == full
     if seed is not None:
@@ -98,7 +100,7 @@ def without_literals(path: Path, discovery: Discovery) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["argparse", "click"])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_rendered_defaults_of_options_are_found_again(
     tmp_path: Path, name: str, data: st.DataObject, seed: int
@@ -124,11 +126,27 @@ def test_a_copy_takes_effect_when_it_runs(tmp_path: Path) -> None:
     assert "LR = 0.02; DROPOUT = 0.1  # größe → 0.1 0.1 0.1\n" in copy
 
 
+def test_other_encodings_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "train.py"
+    path.write_bytes("# -*- coding: latin-1 -*-\r\ns = 'äöü'; LR = 0.25\r\nprint(len(s), LR)\r\n".encode("latin-1"))
+    subject = ScriptSubject(str(path), Space(discover(str(path)).parameters))
+    assert subject.render_bytes({"LR": 0.5}) == path.read_bytes().replace(b"0.25", b"0.5")
+    assert run(subject.prepare(proposal({"LR": 0.5}), (), str(tmp_path / ".knowhy" / "1"))) == "3 0.5\n"
+
+
 def test_options_are_passed_on_the_command_line(tmp_path: Path) -> None:
     subject, _, path = script(tmp_path, sample_scripts.ARGPARSE, ("--log-interval", "5"))
     point = {
-        **{"lr": 0.25, "batch_size": 8, "optimizer": "sgd", "augment": True, "nesterov": False, "shift": -0.75},
-        **{"hidden[1]": 8, "EPOCHS": 20, "weight_decay": 0.01, "dropout": 0.0},
+        "lr": 0.25,
+        "batch_size": 8,
+        "optimizer": "sgd",
+        "augment": True,
+        "nesterov": False,
+        "shift": -0.75,
+        "hidden[1]": 8,
+        "EPOCHS": 20,
+        "weight_decay": 0.01,
+        "dropout": 0.0,
     }
     job = subject.prepare(proposal(point, seed=5), (), str(tmp_path / "trials" / "1"))
     assert job.argv[1:4] == ("train.py", "--log-interval", "5")
@@ -137,9 +155,21 @@ def test_options_are_passed_on_the_command_line(tmp_path: Path) -> None:
     }
     shown = dict(line.rsplit(" ", 1)[0].split("=", 1) for line in run(job).splitlines())
     assert shown == {
-        **{"augment": "True", "batch_size": "8", "data_dir": "'data'", "dropout": "0", "epochs": "20", "lr": "0.25"},
-        **{"hidden": "[64, 8]", "log_interval": "5", "momentum": "0.5", "nesterov": "False", "no_cuda": "False"},
-        **{"optimizer": "'sgd'", "seed": "5", "shift": "-0.75", "weight_decay": "0.01"},
+        "augment": "True",
+        "batch_size": "8",
+        "data_dir": "'data'",
+        "dropout": "0",
+        "epochs": "20",
+        "hidden": "[64, 8]",
+        "log_interval": "5",
+        "lr": "0.25",
+        "momentum": "0.5",
+        "nesterov": "False",
+        "no_cuda": "False",
+        "optimizer": "'sgd'",
+        "seed": "5",
+        "shift": "-0.75",
+        "weight_decay": "0.01",
     }
     rendered = tmp_path / "best.py"
     rendered.write_text(subject.render(point, 5))
@@ -187,7 +217,8 @@ def test_neighbours_keep_working_and_are_not_written_to(tmp_path: Path) -> None:
         "beside = (pathlib.Path(__file__).parent / 'big.bin').stat().st_size\n"
         "open('model.json', 'w').write('a trial')\nopen('out/new', 'w').write('a trial')\n"
         "print(helper.double(LR) * package.SCALE, len(numbers), beside, os.listdir('out'))\n"
-        "print(os.environ['KNOWHY_SEED'], os.environ['KNOWHY_TRIAL'], os.path.dirname(os.environ['KNOWHY_RESULT']) == os.getcwd())\n"
+        "env = os.environ\n"
+        "print(env['KNOWHY_SEED'], env['KNOWHY_TRIAL'], os.path.dirname(env['KNOWHY_RESULT']) == os.getcwd())\n"
     )
     subject, _, _ = script(home, text)
     job = subject.prepare(proposal({"LR": 0.25}, seed=9, trial=4), ("loss",), str(home / ".knowhy" / "trials" / "4"))
@@ -222,7 +253,7 @@ def test_what_a_script_cannot_be_given_is_refused(tmp_path: Path) -> None:
     space = Space(discovery.parameters)
     with pytest.raises(SubjectError, match="no parameter"):
         subject.render({"nothing": 1})
-    with pytest.raises(SubjectError, match="finite|no value"):
+    with pytest.raises(SubjectError, match="no value that a script can be given"):
         subject.render({"lr": float("nan")})
     with pytest.raises(SubjectError, match="in the arguments as well"):
         ScriptSubject(str(path), space, arguments=("--lr=0.1",))
@@ -377,3 +408,41 @@ def test_description_of_a_function() -> None:
     assert FunctionSubject(train).describe()["name"] == "train"
     assert FunctionSubject(train).describe()["sha256"] != FunctionSubject(train_and_report).describe()["sha256"]
     assert FunctionSubject(Trainer()).describe()["path"] == ""
+
+
+def test_a_splice_that_does_not_read_back_is_refused() -> None:
+    source = Source.parse(b"x = 1\n", "train.py")
+    origin = Origin("constant", "train.py", 1, 4, 5, "1")
+    assert splice(source, [(origin, "2", 2)]) == b"x = 2\n"
+    for text, value in (("2", 3), ("2 + y", 2.5), ("2; y = 3", 3), ("(", 2), ("True", 1)):
+        with pytest.raises(SubjectError):
+            splice(source, [(origin, text, value)])
+    with pytest.raises(SubjectError, match="two parameters"):
+        splice(source, [(origin, "2", 2), (origin, "3", 3)])
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.integers(-(10**12), 10**12),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.booleans(),
+        st.none(),
+    )
+)
+def test_every_scalar_is_written_so_that_python_reads_it(value: Scalar) -> None:
+    for like in ("1", '"relu"', "'relu'", "2**4"):
+        written = write_literal(value, like)
+        assert written.isascii()
+        assert read_literal(ast.parse(written, mode="eval").body) == value
+
+
+@pytest.mark.parametrize(
+    "function", [train_and_report, lambda params: {"loss": params["x"] * 2}], ids=["file", "pickle"]
+)
+def test_the_worker_runs_what_was_prepared(tmp_path: Path, function: Callable[..., Any]) -> None:
+    subject = FunctionSubject(function)
+    job = subject.prepare(proposal({"x": 0.5}), ("loss",), str(tmp_path / "1"))
+    run(job)
+    lines = [json.loads(line) for line in Path(job.result_path).read_text().splitlines()]
+    assert lines[-1]["loss"] == (0.5 if function is train_and_report else 1.0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from benchmarks.worlds import summary
+from benchmarks.worlds.__main__ import main
 from benchmarks.worlds.catalogue import WORLDS
 from benchmarks.worlds.labels import check
 from benchmarks.worlds.runs import Task, perform
@@ -67,7 +69,7 @@ def test_the_optimum_beats_a_large_sample(world: World) -> None:
 
 @each_world
 def test_observations(world: World) -> None:
-    points = [p for p in random_points(world.space, 200, np.random.default_rng(5))]
+    points = random_points(world.space, 200, np.random.default_rng(5))
     one, two, other = (world.observe(points[0], seed) for seed in (1, 1, 2))
     assert one == two
     failing = world.latent(points) < 0
@@ -105,6 +107,20 @@ def test_a_study_runs_and_repeats() -> None:
     assert all(len(c["beliefs"]) > 0 for c in one["courses"])  # type: ignore[attr-defined]
     assert one["regrets"] == two["regrets"]
     assert json.loads(json.dumps(one))["world"] == "memory_boundary"
+
+
+def test_the_command_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = f"worlds --quick --worlds memory_boundary --strategies random --trials 5 --out {tmp_path} --seeds"
+    for seeds, said in (("1", "1 studies, 0 there already"), ("2", "2 studies, 1 there already")):
+        monkeypatch.setattr("sys.argv", [*command.split(), seeds])
+        assert main() == 0
+        shown = capsys.readouterr()
+        assert said in shown.err
+    assert shown.out.strip() == (tmp_path / "table.md").read_text().strip()
+    assert json.loads((tmp_path / "summary.json").read_text())["rows"][0]["studies"] == 2
+    assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
 def _result(strategy: str, seed: int, courses: list[dict[str, object]], **other: object) -> dict[str, object]:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -32,6 +33,25 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _perform(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, dict[str, object] | Exception]]:
+    """Each task with its result, as they end."""
+    if jobs == 1:
+        for task in tasks:
+            yield task, _guarded(task)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(_guarded, task): task for task in tasks}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
+def _guarded(task: Task) -> dict[str, object] | Exception:
+    try:
+        return perform(task)
+    except Exception as error:
+        return error
+
+
 def main() -> int:
     args = parse_arguments()
     worlds = args.worlds or (QUICK if args.quick else tuple(WORLDS))
@@ -46,18 +66,18 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     todo = [t for t in tasks if not (folder / f"{t.name}.json").exists()]
     print(f"{len(tasks)} studies, {len(tasks) - len(todo)} there already", file=sys.stderr)
-    started = time.perf_counter()
-    with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(perform, task): task for task in todo}
-        for done, future in enumerate(as_completed(futures), 1):
-            task = futures[future]
-            result = future.result()
-            part = folder / f"{task.name}.part"
-            part.write_text(json.dumps(result))
-            part.replace(folder / f"{task.name}.json")
-            passed = time.perf_counter() - started
-            print(f"{done}/{len(todo)} {task.name} {result['seconds']:.0f} s (all: {passed:.0f} s)", file=sys.stderr)
-    results = [json.loads((folder / f"{task.name}.json").read_text()) for task in tasks]
+    started, broken = time.perf_counter(), []
+    for done, (task, result) in enumerate(_perform(todo, args.jobs), 1):
+        if isinstance(result, Exception):  # one broken study must not cost the others
+            broken.append(task)
+            print(f"{done}/{len(todo)} {task.name} broke: {type(result).__name__}: {result}", file=sys.stderr)
+            continue
+        part = folder / f"{task.name}.part"
+        part.write_text(json.dumps(result))
+        part.replace(folder / f"{task.name}.json")
+        passed = time.perf_counter() - started
+        print(f"{done}/{len(todo)} {task.name} {result['seconds']:.0f} s (all: {passed:.0f} s)", file=sys.stderr)
+    results = [json.loads((folder / f"{task.name}.json").read_text()) for task in tasks if task not in broken]
     made = summary.rows(results)
     (args.out / "table.md").write_text(summary.table(made, trials))
     (args.out / "summary.json").write_text(
@@ -65,7 +85,7 @@ def main() -> int:
     )
     (args.out / "chart.vl.json").write_text(json.dumps(summary.chart(results, trials)))
     print(summary.table(made, trials))
-    return 0
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

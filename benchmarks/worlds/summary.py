@@ -6,10 +6,11 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from benchmarks.worlds.runs import LIKELY
 
-Result = dict[str, object]
+Result = dict[str, Any]  # what ``runs.perform`` returns, through JSON
 
 HEADER = (
     ("world", "world"),
@@ -73,13 +74,13 @@ def rows(results: Sequence[Result]) -> list[Row]:
 
 
 def _row(world: str, strategy: str, results: Sequence[Result]) -> Row:
-    courses = [c for r in results for c in r["courses"] if c["beliefs"]]  # type: ignore[attr-defined]
+    courses = [c for r in results for c in r["courses"] if c["beliefs"]]
     true = [c for c in courses if c["true"]]
     false = [c for c in courses if not c["true"]]
     firsts = sorted(math.inf if c["first"] is None else c["first"] for c in true)
     median = statistics.median_low(firsts) if firsts else math.inf
     sure = [bool(c["true"]) for c in courses if c["beliefs"][-1] > 0.9]
-    predicted = sum(int(r["predictions"]) for r in results)  # type: ignore[call-overload]
+    predicted = sum(int(r["predictions"]) for r in results)
     return Row(
         world,
         strategy,
@@ -92,14 +93,14 @@ def _row(world: str, strategy: str, results: Sequence[Result]) -> Row:
         sum(c["certified"] for c in false) + _false_best(results),
         _mean((c["beliefs"][-1] - c["true"]) ** 2 for c in courses),
         _share(sure) if sure else None,
-        sum(float(r["expected_bits"]) for r in results),  # type: ignore[arg-type]
-        sum(float(r["gained_bits"]) for r in results),  # type: ignore[arg-type]
-        sum(float(r["inside_50"]) * int(r["predictions"]) for r in results) / predicted if predicted else None,  # type: ignore[arg-type, call-overload]
-        sum(float(r["inside_90"]) * int(r["predictions"]) for r in results) / predicted if predicted else None,  # type: ignore[arg-type, call-overload]
+        sum(float(r["expected_bits"]) for r in results),
+        sum(float(r["gained_bits"]) for r in results),
+        sum(float(r["inside_50"]) * int(r["predictions"]) for r in results) / predicted if predicted else None,
+        sum(float(r["inside_90"]) * int(r["predictions"]) for r in results) / predicted if predicted else None,
         _median(r["regret"] for r in results),
         _median(r["regret_lucky"] for r in results),
-        _mean(s for r in results for s in r["decision_seconds"]),  # type: ignore[attr-defined]
-        sum(any(c["certified"] and not c["true"] for c in r["courses"]) or _false_best([r]) > 0 for r in results),  # type: ignore[attr-defined]
+        _mean(s for r in results for s in r["decision_seconds"]),
+        sum(any(c["certified"] and not c["true"] for c in r["courses"]) or _false_best([r]) > 0 for r in results),
     )
 
 
@@ -117,8 +118,8 @@ def _mean(values: Iterable[float]) -> float:
     return statistics.fmean(found) if found else math.nan
 
 
-def _median(values: Iterable[object]) -> float | None:
-    found = [float(v) for v in values if v is not None]  # type: ignore[arg-type]
+def _median(values: Iterable[float | None]) -> float | None:
+    found = [float(v) for v in values if v is not None]
     return statistics.median(found) if found else None
 
 
@@ -148,7 +149,7 @@ def calibration(results: Sequence[Result]) -> list[dict[str, object]]:
     """Beliefs at the end of all studies, by strategy and tenth: how many, their mean, and the share that is true."""
     made: list[dict[str, object]] = []
     for strategy in dict.fromkeys(str(r["strategy"]) for r in results):
-        courses = [c for r in results if r["strategy"] == strategy for c in r["courses"] if c["beliefs"]]  # type: ignore[attr-defined]
+        courses = [c for r in results if r["strategy"] == strategy for c in r["courses"] if c["beliefs"]]
         for tenth in range(10):
             inside = [c for c in courses if min(int(10 * c["beliefs"][-1]), 9) == tenth]
             if inside:
@@ -167,7 +168,7 @@ def chart(results: Sequence[Result], trials: int) -> dict[str, object]:
     data = []
     for world, strategy in sorted(dict.fromkeys((str(r["world"]), str(r["strategy"])) for r in results)):
         chosen = [r for r in results if (r["world"], r["strategy"]) == (world, strategy)]
-        true = [c for r in chosen for c in r["courses"] if c["true"]]  # type: ignore[attr-defined]
+        true = [c for r in chosen for c in r["courses"] if c["true"]]
         for trial in range(1, trials + 1):
             known = _share(c["first"] is not None and c["first"] <= trial for c in true)
             if not math.isnan(known):

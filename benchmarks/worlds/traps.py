@@ -20,7 +20,10 @@ from benchmarks.worlds.mechanisms import (
     bowl,
 )
 from benchmarks.worlds.world import Array, Columns, Noise, Planted, World
-from knowhy.model.space import Space
+from knowhy.model.space import Space, choice, real
+
+INIT = real("init_scale", 0.1, 10.0, 1.0, log=True, role="init_scale")
+ACTIVATION = choice("activation", ("relu", "gelu", "tanh"), "relu", role="activation")
 
 
 def _idle(c: Columns) -> dict[str, Array]:
@@ -31,7 +34,9 @@ def _idle(c: Columns) -> dict[str, Array]:
 IDLE = World(
     "idle_parameters",
     "Fourteen parameters, of which only learning rate and width do anything.",
-    Space((LR, BATCH, WIDTH, DEPTH, DROPOUT, DECAY, MOMENTUM, WARMUP, SMOOTHING, EPOCHS, CLIP, AUGMENT)),
+    Space(
+        (LR, BATCH, WIDTH, DEPTH, DROPOUT, DECAY, MOMENTUM, WARMUP, SMOOTHING, EPOCHS, CLIP, AUGMENT, INIT, ACTIVATION)
+    ),
     _idle,
     Noise(0.06),
     (

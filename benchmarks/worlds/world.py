@@ -11,7 +11,7 @@ import numpy as np
 
 from knowhy.model.objective import Objective
 from knowhy.model.observation import Curve, Failure, FailureKind, Observation, Outcome
-from knowhy.model.space import Interval, Point, Space
+from knowhy.model.space import Interval, Point, Scalar, Space
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
@@ -124,7 +124,7 @@ class World:
         return Observation(metrics, duration=60.0, curves=curves)
 
     @cached_property
-    def sample(self) -> list[dict[str, object]]:
+    def sample(self) -> list[dict[str, Scalar]]:
         """4,000 random configurations of the space."""
         return random_points(self.space, 4000, np.random.default_rng(20260101))
 
@@ -139,12 +139,12 @@ class World:
         return values[self.latent(self.sample) >= 0]
 
     @cached_property
-    def optimum(self) -> tuple[dict[str, object], float]:
+    def optimum(self) -> tuple[dict[str, Scalar], float]:
         """The best configuration that a long search finds, and its noise-free value."""
         rng = np.random.default_rng(7)
         sign, metric = self.objective.sign, self.objective.metric
 
-        def cost(points: list[dict[str, object]]) -> Array:
+        def cost(points: list[dict[str, Scalar]]) -> Array:
             return np.where(self.latent(points) >= 0, sign * self.truth(points)[metric], np.inf)
 
         points = self.sample
@@ -165,12 +165,12 @@ class World:
         return max(0.0, worse) / self.spread if self.spread > 1e-9 else 0.0
 
 
-def random_points(space: Space, count: int, rng: np.random.Generator) -> list[dict[str, object]]:
+def random_points(space: Space, count: int, rng: np.random.Generator) -> list[dict[str, Scalar]]:
     """``count`` configurations, uniform on each parameter's scale."""
     unit = rng.random((count, len(space)))
     points = []
     for row in unit:
-        point = {}
+        point: dict[str, Scalar] = {}
         for u, p in zip(row, space, strict=True):
             domain = p.domain
             point[p.name] = (
@@ -180,7 +180,7 @@ def random_points(space: Space, count: int, rng: np.random.Generator) -> list[di
     return points
 
 
-def _moved(space: Space, point: Point, spread: float, rng: np.random.Generator) -> dict[str, object]:
+def _moved(space: Space, point: Point, spread: float, rng: np.random.Generator) -> dict[str, Scalar]:
     moved = dict(point)
     for p in space:
         domain = p.domain

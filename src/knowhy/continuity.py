@@ -10,8 +10,6 @@ from knowhy.model.events import ParameterChanged, StudyCreated
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Choices, Domain, Parameter, Scalar, Space, describe
 
-_IDENTITY = ("kind", "path", "hash", "sha256", "source", "command")
-
 
 def differing_goals(
     created: StudyCreated, objectives: Sequence[Objective], constraints: Sequence[Constraint]
@@ -36,12 +34,18 @@ def differing_goals(
 
 
 def differing_subject(created: StudyCreated, subject: Mapping[str, Scalar]) -> list[str]:
-    """What differs between the subject of a study and the one asked for, in words."""
+    """What differs between the subject of a study and the one asked for, in words; where it lies does not count."""
     had = created.subject
-    changed = [key for key in subject.keys() & had.keys() if subject[key] != had[key]]
-    if any("hash" in key or key in ("sha256", "source") for key in changed):
-        return [f"{subject.get('path', had.get('path', 'the function'))} has changed since its first trial"]
-    return [f"it studies {key} {had[key]}, not {subject[key]}" for key in sorted(changed) if key in _IDENTITY]
+    if subject.get("kind") != had.get("kind"):
+        return [f"what it studies is of the kind {had.get('kind')}, not {subject.get('kind')}"]
+    if subject.get("arguments", "") != had.get("arguments", ""):
+        return [f"its script runs with the arguments {had.get('arguments')!r}, not {subject.get('arguments')!r}"]
+    if subject.get("sha256") == had.get("sha256"):
+        return []
+    name = next((subject[key] for key in ("path", "name") if subject.get(key)), "the function")
+    if subject.get("path") != had.get("path"):
+        return [f"it studies {had.get('path') or had.get('name')}, not {name}"]
+    return [f"{name} has changed since its first trial"]
 
 
 def changes_of_space(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from tomlkit.exceptions import ParseError
+from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import InlineTable, Table
 
 from knowhy.errors import SettingsError
@@ -78,7 +78,7 @@ def read_settings_file(path: Path) -> SettingsFile:
         raise SettingsError(
             f"{path.name}, line {error.line}: {error.args[0]}", "correct the line; strings need quotes in TOML"
         ) from None
-    except ValueError as error:  # a repeated key comes as another class than a torn line
+    except (TOMLKitError, ValueError) as error:  # a repeated key is no ParseError
         raise SettingsError(f"{path.name}: {error}", "correct the file; each key may stand once") from None
     return SettingsFile(path, text, values)
 

@@ -14,15 +14,18 @@ from knowhy.engine import claims
 from knowhy.engine.information import binary_entropy
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import Answer, Bits, Judge
+from knowhy.engine.surrogate import Fit
 from knowhy.errors import SentenceError, SpaceError
 from knowhy.model.events import BeliefsUpdated, Verdict
 from knowhy.model.space import Space
 from knowhy.model.state import State
-from knowhy.model.theory import Claim, OnlyThrough, Theory
+from knowhy.model.theory import Claim, Effect, OnlyThrough, Theory
 from knowhy.model.trial import Completed, Predictive, Proposal
 
 _LOG_BF = 10.0
 _SETTLED = 0.02
+_STRUCTURES = 4
+_REMEMBERED = 200
 
 
 class Beliefs:
@@ -31,8 +34,11 @@ class Beliefs:
     def __init__(self) -> None:
         """Start with empty caches."""
         self._posteriors: dict[tuple[object, ...], Posterior] = {}
+        self._fits: dict[tuple[object, ...], Fit] = {}
         self._judges: dict[tuple[object, ...], Judge] = {}
-        self._bits: dict[tuple[int, str], Bits] = {}
+        self._bits: dict[tuple[object, ...], Bits] = {}
+        self._structured: dict[tuple[object, ...], list[OnlyThrough]] = {}
+        self._metrics: tuple[State | None, tuple[str, ...]] = (None, ())
         self._parsed: dict[tuple[str, Space, tuple[str, ...]], Claim | None] = {}
 
     def posterior(self, state: State, extra: Iterable[str] = (), structures: Iterable[OnlyThrough] = ()) -> Posterior:
@@ -42,24 +48,29 @@ class Beliefs:
         known = tuple(sorted(set(extra) | {p for s in found for p in (s.parameter, s.other)}))
         key = (state.name, state.created, state.seed, tuple(state.order), state.space, tuple(found), known)
         if key not in self._posteriors:
+            if len(self._fits) > _REMEMBERED:
+                self._fits = dict(list(self._fits.items())[-_REMEMBERED // 2 :])
             for old in list(self._posteriors)[:-3]:
                 gone = self._posteriors.pop(old)
                 self._bits = {k: v for k, v in self._bits.items() if k[0] != id(gone)}
                 self._judges = {k: v for k, v in self._judges.items() if k[0] != id(gone)}
-            self._posteriors[key] = Posterior(state, found, known)
+            self._posteriors[key] = Posterior(state, found, known, self._fits)
         return self._posteriors[key]
 
     def _structures(self, state: State) -> list[OnlyThrough]:
-        found: list[OnlyThrough] = []
-        for theory in state.theories.values():
-            for claim in self.claims(state, theory.claims):
-                if isinstance(claim, OnlyThrough) and claim not in found:
-                    found.append(claim)
-        return found[:4]
+        key = (state.space, *(t.claims for t in state.theories.values()))
+        if key not in self._structured:
+            found: dict[OnlyThrough, None] = {}
+            for theory in state.theories.values():
+                found.update({c: None for c in self.claims(state, theory.claims) if isinstance(c, OnlyThrough)})
+            self._structured = {key: list(found)[:_STRUCTURES]}
+        return list(self._structured[key])
 
     def claims(self, state: State, sentences: Sequence[str]) -> list[Claim]:
         """``sentences`` parsed; those that do not fit the space (any more) are left out."""
-        names = known_metrics(state)
+        if self._metrics[0] is not state:
+            self._metrics = (state, known_metrics(state))
+        names = self._metrics[1]
         found = (self._parse(sentence, state.space, names) for sentence in sentences)
         return [claim for claim in found if claim is not None]
 
@@ -90,13 +101,20 @@ class Beliefs:
 
     def bits(self, posterior: Posterior, theory: Theory, *, prior: bool = False) -> Bits | None:
         """For each draw, whether ``theory`` holds; None where none of its claims can be read in this space."""
-        key = (id(posterior), ("prior " if prior else "") + "|".join(theory.claims))
+        key: tuple[object, ...] = (id(posterior), theory.claims)
+        if prior:
+            # Before any data only the space and the models count, and the units where a claim gives a margin in them.
+            units = tuple(posterior.units(c.metric) for c in self._margins(posterior.state, theory.claims))
+            key = ("prior", posterior.encoder, tuple(f.name for f, _ in posterior.families), units, theory.claims)
         if key not in self._bits:
             parsed = self.claims(posterior.state, theory.claims)
             if not parsed or len(parsed) < len(theory.claims):
                 return None
             self._bits[key] = np.logical_and.reduce([self.answer(posterior, c, prior=prior).holds for c in parsed])
         return self._bits[key]
+
+    def _margins(self, state: State, sentences: Sequence[str]) -> list[Effect]:
+        return [c for c in self.claims(state, sentences) if isinstance(c, Effect) and c.margin is not None]
 
     def prior(self, state: State, sentences: Sequence[str]) -> float:
         """The share of prior draws in which all ``sentences`` hold."""

@@ -131,8 +131,10 @@ def _read(sentence: str, space: Space, metrics: Collection[str]) -> Claim:
         where = f"{found!r} does not fit after {_clip(seen, end=True)!r}" if found else "it stops too soon"
         if not seen or (len(seen.split()) == 1 and seen not in names and seen.lower() not in keywords()):
             where = f"none starts with {seen or found!r}"
-        expected = ", ".join(misfit.expected[:12])
-        trouble = SentenceError(f"no form of claim fits: {where}", f"expected {expected}" if expected else "")
+        hint = "expected " + ", ".join(misfit.expected[:12]) if misfit.expected else ""
+        if where.startswith("none starts"):
+            hint = "start with 'raising', 'switching', 'the best', 'trials fail when', 'more', a parameter or a metric"
+        trouble = SentenceError(f"no form of claim fits: {where}", hint)
     raise trouble or SentenceError("no form of claim fits")
 
 

@@ -183,7 +183,9 @@ def predictions(posterior: Posterior, row: Array) -> tuple[Predictive, ...]:
 def _predictive(posterior: Posterior, metric: str, mean: float, sd: float) -> Predictive:
     response = posterior.response(metric)
     t = response.transform
-    spread = float(np.hypot(sd, response.noise)) * t.scale
+    # The scale itself is estimated: a Student-t with as many degrees of freedom has wider tails.
+    known = max(posterior.distinct, 3)
+    spread = float(np.hypot(sd, response.noise)) * t.scale * float(np.sqrt(known / (known - 2)))
     return Predictive(metric, t.centre + t.scale * mean, max(spread, 1e-12), t.log)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,102 +10,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from knowhy.engine.metric_names import gap_pairs, metric_kind, split_name
 from knowhy.model.observation import Curve
 from knowhy.model.space import same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Completed
 
-MetricKind = Literal["loss", "score", "time", "size", "diagnostic", "other"]
 DiagnosisKind = Literal[
     "overfitting", "underfitting", "too_short", "divergence", "plateau", "oscillation", "noise", "stalled"
 ]
 
-VALIDATION = ("val", "valid", "validation", "dev", "heldout", "holdout", "eval", "test")
-TRAINING = ("train", "training", "tr")
-
-_LOSS = re.compile(
-    r"loss|err|error|mse|rmse|mae|nll|bpb|bpc|ppl|perplexity|entropy|logloss|deviance|regret|wer|cer|fid|cost|brier"
-)
-_SCORE = re.compile(
-    r"acc|accuracy|auc|auroc|f1|precision|recall|r2|score|bleu|rouge|reward|return|iou|dice|map|ndcg|mrr"
-)
-_LOSS_INSIDE = re.compile(r"loss|error|entropy|perplexity|regret")
-_SCORE_INSIDE = re.compile(r"accuracy|precision|recall|score|reward")
-_TIME = re.compile(r"duration|seconds|secs|time|latency|elapsed|ms")
-_SIZE = re.compile(r"params|parameters|memory|mem|bytes|size|flops|leaves|nodes")
-_DIAGNOSTIC = frozenset({"gap", "rebound", "slope", "best_at", "oscillation", "jump"})
-
 _MIN_CURVE = 4
 _MIN_OSCILLATION = 6
 _RECENT = 8
-
-
-def metric_kind(name: str) -> MetricKind:
-    """What the name of a metric says about it; "loss" is better small, "score" better large.
-
-    "time" and "size" are costs, "diagnostic" is one of those that :func:`derive` makes, "other" says nothing.
-    """
-    if name in _DIAGNOSTIC or name.startswith("gap_"):
-        return "diagnostic"
-    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
-    kinds: tuple[tuple[MetricKind, re.Pattern[str]], ...] = (
-        ("loss", _LOSS),
-        ("score", _SCORE),
-        ("time", _TIME),
-        ("size", _SIZE),
-    )
-    for kind, pattern in kinds:
-        if any(pattern.fullmatch(word) for word in words):
-            return kind
-    joined = "".join(words)
-    return "loss" if _LOSS_INSIDE.search(joined) else "score" if _SCORE_INSIDE.search(joined) else "other"
-
-
-def split_name(name: str) -> tuple[Literal["val", "train", "plain"], int, str]:
-    """Which data a metric was measured on, the rank of that word among its synonyms, and the rest of the name.
-
-    ``val_loss`` and ``loss/valid`` are ("val", rank, "loss"), ``train_acc`` is ("train", rank, "acc").
-    """
-    words = re.split(r"([_/.\- ]+)", name)
-    for place in (0, len(words) - 1):
-        word = words[place].lower()
-        rest = "".join(words[2:] if place == 0 else words[:-2])
-        if len(words) > 1 and rest:
-            if word in VALIDATION:
-                return "val", VALIDATION.index(word), rest
-            if word in TRAINING:
-                return "train", TRAINING.index(word), rest
-    return "plain", 0, name
-
-
-def partner(metric: str, names: Sequence[str]) -> str | None:
-    """The training counterpart of a validation metric among ``names`` (the bare stem counts, as Keras has it)."""
-    data, _, stem = split_name(metric)
-    if data != "val":
-        return None
-    found = [(split_name(name)[1], name) for name in names if split_name(name)[::2] == ("train", stem)]
-    return min(found)[1] if found else (stem if stem in names else None)
-
-
-def gap_name(metric: str, names: Sequence[str]) -> str | None:
-    """The name under which :func:`derive` puts the gap of the validation metric ``metric``; None without a pair."""
-    return next((gap for gap, (val, _) in _pairs(names).items() if val == metric), None)
-
-
-def _pairs(names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Gap name to (validation, training) metric; the first loss-like pair is plain ``gap``."""
-    best: dict[str, tuple[int, str, str]] = {}
-    for name in sorted(names):
-        data, rank, stem = split_name(name)
-        train = partner(name, names)
-        if data == "val" and train is not None and (stem not in best or rank < best[stem][0]):
-            best[stem] = (rank, name, train)
-    losses = sorted((stem for stem in best if metric_kind(stem) == "loss"), key=lambda stem: (stem != "loss", stem))
-    return {
-        "gap" if losses and stem == losses[0] else f"gap_{stem}": (val, train)
-        for stem, (_, val, train) in best.items()
-        if metric_kind(stem) in ("loss", "score", "other")
-    }
 
 
 def derive(metrics: Mapping[str, float], curves: Mapping[str, Curve], duration: float) -> dict[str, float]:
@@ -121,7 +37,7 @@ def derive(metrics: Mapping[str, float], curves: Mapping[str, Curve], duration: 
       the last quarter (negative: getting worse); ``jump``, the largest worsening between two reports.
     * ``best_at``: where in the run the validation curve was best, 0 (start) to 1 (end).
     * ``oscillation``: mean size of the steps that turn against the one before, over all steps, as a fraction of the
-      range of the curve: 0 for a monotone curve, 1 for a saw from top to bottom.
+      range of the curve: 0 for a monotone curve, near 0 for a valley, 1 for a saw from top to bottom.
     """
     made: dict[str, float] = {"duration": float(duration)}
     finals = {name: _cost(name, curve)[1] for name, curve in curves.items()}
@@ -129,7 +45,7 @@ def derive(metrics: Mapping[str, float], curves: Mapping[str, Curve], duration: 
         **{name: float(v[-1]) * _sign(name) for name, v in finals.items() if v.size},
         **{name: float(v) for name, v in metrics.items()},
     }
-    for gap, (val, train) in _pairs(tuple(values)).items():
+    for gap, (val, train) in gap_pairs(tuple(values)).items():
         made[gap] = _sign(val) * (values[val] - values[train])
     name = _leading(curves, "val")
     if name is not None:
@@ -161,7 +77,8 @@ def _cost(name: str, curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.floa
     """Finite points of a curve in the order of their steps, turned so that smaller is better."""
     size = min(len(curve.steps), len(curve.values))
     steps, values = np.asarray(curve.steps[:size], float), np.asarray(curve.values[:size], float)
-    keep = np.isfinite(steps) & np.isfinite(values) & (np.abs(values) < 1e150)
+    keep = np.isfinite(steps) & np.isfinite(values)
+    keep &= (np.abs(np.nan_to_num(steps)) < 1e150) & (np.abs(np.nan_to_num(values)) < 1e150)
     steps, values = steps[keep], values[keep]
     order = np.argsort(steps, kind="stable")
     return steps[order], values[order] * _sign(name)
@@ -242,7 +159,7 @@ def _fit(recent: Sequence[Completed]) -> tuple[Diagnosis, ...]:
     seen = 0
     for trial in recent:
         metrics = trial.observation.metrics
-        pairs = _pairs(tuple(metrics))
+        pairs = gap_pairs(tuple(metrics))
         name = "gap" if "gap" in pairs else min(pairs, default="")
         rebound = metrics.get("rebound", 0.0) if metrics.get("best_at", 1.0) < 0.85 else 0.0
         if not name and "rebound" not in metrics:
@@ -288,7 +205,7 @@ def _at_step(trials: Sequence[Completed]) -> str:
         if name is not None:
             steps, cost = _cost(name, trial.observation.curves[name])
             at.append(float(steps[int(np.argmin(cost))]))
-    return f" (step {np.median(at):g})" if at else ""
+    return f" (step {sorted(at)[(len(at) - 1) // 2]:g})" if at else ""
 
 
 def _course(recent: Sequence[Completed]) -> tuple[Diagnosis, ...]:

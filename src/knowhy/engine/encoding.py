@@ -101,8 +101,31 @@ class Encoder:
         return points
 
     def snap(self, rows: Array) -> Array:
-        """``rows`` moved to the configurations that really exist."""
-        return self.encode(self.decode(rows))
+        """``rows`` moved to the configurations that really exist (to rounding of real numbers)."""
+        out = np.array(rows, dtype=float)
+        for p, s in zip(self.parameters, self.slices, strict=True):
+            if isinstance(p.domain, Interval):
+                out[:, s.start] = _snap_column(p.domain, np.clip(out[:, s.start], 0.0, 1.0))
+            elif s.stop - s.start == 1:
+                out[:, s.start] = out[:, s.start] > 0.5
+            else:
+                at = np.argmax(out[:, s], axis=1)
+                out[:, s] = 0.0
+                out[np.arange(len(out)), s.start + at] = _HALF
+        for g, p in enumerate(self.parameters):
+            if p.condition is not None:
+                out[~self._holds(out, p), self.slices[g]] = self.encode_value(g, p.default)
+        return out
+
+    def _holds(self, rows: Array, p: Parameter) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Where the condition of ``p`` holds."""
+        assert p.condition is not None
+        parent = self.index(p.condition.parent)
+        if parent < 0:
+            return np.full(len(rows), p.condition.holds(self.space.defaults()))
+        wanted = np.array([self.encode_value(parent, v) for v in p.condition.values])
+        apart = np.abs(rows[:, None, self.slices[parent]] - wanted[None]).max(axis=2)
+        return np.asarray(apart.min(axis=1) < 1e-6)
 
     def levels(self, group: int, count: int) -> tuple[tuple[Scalar, ...], Array]:
         """Up to ``count`` settings across a parameter's range, and their columns."""
@@ -148,6 +171,23 @@ class Encoder:
                 table = np.array([self.encode_value(g, v) for v in p.domain.values])
                 rows[hit, s] = table[rng.integers(len(table), size=len(hit))]
         return rows
+
+
+def _snap_column(domain: Interval, unit: Array) -> Array:
+    if not domain.integer and not domain.power_of_two:
+        return unit
+    ratio = np.log(domain.high / domain.low) if domain.scale == "log" else 0.0
+    raw: Array = np.asarray(domain.low + unit * (domain.high - domain.low))
+    if domain.scale == "log":
+        raw = np.asarray(domain.low * np.exp(unit * ratio))
+    if domain.power_of_two:
+        lowest, highest = np.ceil(np.log2(domain.low) - 1e-9), np.floor(np.log2(domain.high) + 1e-9)
+        raw = np.asarray(2.0 ** np.clip(np.round(np.log2(raw)), lowest, highest))
+    else:
+        raw = np.asarray(np.clip(np.round(raw), np.ceil(domain.low), np.floor(domain.high)))
+    if domain.scale == "log":
+        return np.asarray(np.log(raw / domain.low) / ratio)
+    return np.asarray((raw - domain.low) / (domain.high - domain.low))
 
 
 def _nearest(p: Parameter, columns: Array) -> Scalar:

@@ -119,10 +119,12 @@ class TheoryPolicy:
         learn = self._best_lesson(posterior, open_, pending, seed, budget)
         if learn is not None:
             chosen_rows, bits, per_theory = learn
-            for row in chosen_rows:
-                considered.append(
-                    self._option("learn", posterior, row, bits / len(chosen_rows), float(np.exp(score(row[None])[0])))
-                )
+            chances = np.exp(score(chosen_rows))
+            each = bits / len(chosen_rows)
+            considered.extend(
+                self._option("learn", posterior, row, each, float(chance))
+                for row, chance in zip(chosen_rows, chances, strict=True)
+            )
             if (wants and bits / len(chosen_rows) > _DULL) or gain < _NOTHING < bits:
                 return self._learn(state, posterior, open_, chosen_rows, per_theory, considered)
         stakes_bits = improve_lesson.bits[:, at] if len(open_.theories) else np.zeros(0)

@@ -16,15 +16,16 @@ from knowhy.engine.kernels import Additive, Ard, Family, Quadratic
 from knowhy.engine.predicates import Judge, Surface, exponent, log_line, structure_name
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.model.objective import Objective
-from knowhy.model.space import Point
+from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import OnlyThrough
 from knowhy.model.trial import Completed, Failed, Trial
 
 DRAWS = 512
 FAILURE = "failure"
-CATCH_ALL, ADDITIVE, QUADRATIC, STRUCTURES = 0.4, 0.25, 0.2, 0.15
-_MOST_POINTS = 400
+SMOOTH, SPARSE, ADDITIVE, QUADRATIC, STRUCTURES = 0.25, 0.2, 0.22, 0.18, 0.15
+_MOST_POINTS, _FIT_POINTS = 400, 160
+_CLEARLY = 0.9
 _SMALLER = ("loss", "error", "err", "bpb", "bpc", "perplexity", "ppl", "rmse", "mse", "mae", "nll", "gap", "regret")
 _LARGER = (
     "acc",
@@ -55,10 +56,10 @@ def goal(metric: str, objectives: Sequence[Objective]) -> float:
 
 
 def fitted_at(count: int) -> int:
-    """How many of ``count`` observations the last scheduled fit had: every one at first, every eighth share later."""
+    """How many of ``count`` observations the last scheduled fit had: all at first, then each time a fifth more."""
     at = 1
-    while at + max(1, at // 8) <= count:
-        at += max(1, at // 8)
+    while at + max(1, at // 5) <= count:
+        at += max(1, at // 5)
     return at
 
 
@@ -112,9 +113,19 @@ class Posterior:
     claims that enter as models of their own. ``fits`` afterwards holds the modes found (by metric and family).
     """
 
-    def __init__(self, state: State, structures: Sequence[OnlyThrough] = (), extra: Iterable[str] = ()) -> None:
-        """Index the trials; responses are fitted when they are asked for."""
+    def __init__(
+        self,
+        state: State,
+        structures: Sequence[OnlyThrough] = (),
+        extra: Iterable[str] = (),
+        memory: dict[tuple[object, ...], surrogate.Fit] | None = None,
+    ) -> None:
+        """Index the trials; responses are fitted when they are asked for.
+
+        ``memory`` keeps fits between posteriors; what it holds is what would be computed again.
+        """
         self.state = state
+        self._memory = {} if memory is None else memory
         self.structures = tuple(structures)
         ended: list[Trial] = [state.trials[i] for i in state.order]
         self.completed = [t for t in ended if isinstance(t, Completed)]
@@ -147,7 +158,8 @@ class Posterior:
         built = [f for c in self.structures if (f := structural_family(self.encoder, c)) is not None]
         rest = 1.0 if built else 1.0 / (1.0 - STRUCTURES)
         out: list[tuple[Family, float]] = [
-            (Ard("smooth", slices), CATCH_ALL * rest),
+            (Ard("smooth", slices), SMOOTH * rest),
+            (Ard("sparse", slices, sparse=True), SPARSE * rest),
             (Additive(slices), ADDITIVE * rest),
             (Quadratic(slices), QUADRATIC * rest),
         ]
@@ -155,6 +167,26 @@ class Posterior:
 
     def _seed(self, name: str) -> int:
         return (self.state.seed * 1_000_003 + zlib.crc32(name.encode())) % (2**31)
+
+    def units(self, metric: str) -> Transform:
+        """The transform of ``metric`` (the identity while it is unknown)."""
+        values = self._values(metric)
+        if not len(values):
+            return IDENTITY
+        head = values[: fitted_at(len(values))]
+        if self.distinct >= 3:
+            return fit_transform(head, goal(metric, self.state.objectives))
+        # Replicates of one configuration show the noise, not how far the metric can move.
+        middle = float(np.mean(head))
+        return Transform(False, middle, max(float(np.std(head)), 0.2 * abs(middle), 1e-6), -np.inf, np.inf)
+
+    @cached_property
+    def distinct(self) -> int:
+        """How many different configurations have completed."""
+        return len(np.unique(self.rows([t.proposal.point for t in self.completed]).round(9), axis=0))
+
+    def _values(self, metric: str) -> Array:
+        return np.array([t.observation.metrics[metric] for t in self.completed if metric in t.observation.metrics])
 
     def response(self, metric: str) -> Response:
         """The posterior of ``metric`` (the prior where no trial has reported it)."""
@@ -166,9 +198,9 @@ class Posterior:
         trials = [t for t in self.completed if metric in t.observation.metrics]
         if not trials:
             return self.prior(metric)
-        values = np.array([t.observation.metrics[metric] for t in trials])
+        values = self._values(metric)
         seen = fitted_at(len(trials))
-        transform = fit_transform(values[:seen], goal(metric, self.state.objectives))
+        transform = self.units(metric)
         data = surrogate.Data(self.rows([t.proposal.point for t in trials]), transform.forward(values))
         return self._build(metric, transform, data, seen, self.families)
 
@@ -180,9 +212,11 @@ class Posterior:
         seen: int,
         families: Sequence[tuple[Family, float]],
     ) -> Response:
-        if len(data) > _MOST_POINTS:
-            data, seen = _thin(data, self._seed(metric)), _MOST_POINTS
-        head = surrogate.Data(data.rows[:seen], data.values[:seen])
+        sign = goal(metric, self.state.objectives)
+        head = _thin(surrogate.Data(data.rows[:seen], data.values[:seen]), _FIT_POINTS, sign, self._seed(metric))
+        used = _thin(data, _MOST_POINTS, sign, self._seed(metric))
+        # Particles are reweighted by data since the fit only where the fit saw all that came before.
+        since = seen if len(head) == seen and len(used) == len(data) else len(used)
         fits = []
         for family, _ in families:
             key = f"{metric}|{family.name}"
@@ -190,26 +224,28 @@ class Posterior:
             # The first number of a recorded fit is how many observations it had: the same fit is not repeated.
             start = np.array(known[1:]) if known else None
             repeat = bool(known) and known is not None and int(known[0]) == seen
-            rng = np.random.default_rng([self._seed(key), seen])
-            found = surrogate.fit(family, head, start, rng, polish=not repeat)
+            place = (key, seen, self.encoder, transform)
+            found = self._memory.get(place)
+            if found is None:
+                rng = np.random.default_rng([self._seed(key), seen])
+                found = surrogate.fit(family, head, start, rng, polish=not repeat)
+                self._memory[place] = found
             self.fits[key] = (float(seen), *(float(v) for v in found.mode))
             fits.append(found)
-        particles = surrogate.condition(fits, [share for _, share in families], seen, data)
-        draws = surrogate.draw(particles, data, DRAWS, self._seed(metric))
+        particles = surrogate.condition(fits, [share for _, share in families], since, used)
+        draws = surrogate.draw(particles, used, DRAWS, self._seed(metric))
         noise = float(np.sqrt(sum(np.exp(p.log_weight) * p.noise**2 for p in particles)))
-        return Response(metric, transform, data, particles, draws, noise)
+        return Response(metric, transform, used, particles, draws, noise)
 
     def prior(self, metric: str) -> Response:
         """The response before any data, in the units that the data have given the metric."""
         if metric not in self._priors:
-            known = self._responses.get(metric)
-            transform = known.transform if known is not None else IDENTITY
             families, shares = zip(*self.families, strict=True)
             particles = surrogate.prior_particles(families, shares, self._seed(metric))
             empty = surrogate.Data(np.zeros((0, self.encoder.columns)), np.zeros(0))
             draws = surrogate.draw(particles, empty, DRAWS, self._seed(metric))
-            noise = float(np.exp(surrogate.NOISE_MEAN)) if known is None else known.noise
-            self._priors[metric] = Response(metric, transform, empty, (), draws, noise)
+            noise = float(np.exp(surrogate.NOISE_MEAN))
+            self._priors[metric] = Response(metric, self.units(metric), empty, (), draws, noise)
         return self._priors[metric]
 
     @cached_property
@@ -267,7 +303,10 @@ class Posterior:
 
     @cached_property
     def incumbent(self) -> Completed | None:
-        """The tried configuration with the best posterior mean (several objectives: of their normalised sum)."""
+        """The tried configuration with the best posterior mean (several objectives: of their normalised sum).
+
+        One that is being verified keeps its place unless another is better in nine draws of ten.
+        """
         trials, rows = self.candidates
         if not trials:
             return None
@@ -275,7 +314,15 @@ class Posterior:
         for objective in self.state.objectives:
             mean, sd = self.expected(objective.metric, rows)
             total += objective.sign * mean + 0.1 * sd
-        return trials[int(np.argmin(total))]
+        leader = int(np.argmin(total))
+        held = next((c.treatment for c in reversed(self.state.contrasts.values()) if not c.theory), None)
+        if held is not None:
+            at = next((i for i, t in enumerate(trials) if same_point(t.proposal.point, held)), leader)
+            costs = [o.sign * self.response(o.metric).draws(rows[[leader, at]]) for o in self.state.objectives]
+            draws = np.sum(costs, axis=0)
+            if np.mean(draws[:, 0] < draws[:, 1]) < _CLEARLY:
+                leader = at
+        return trials[leader]
 
     def judge(self, metrics: Iterable[str], *, prior: bool = False) -> Judge:
         """Evaluates claims about ``metrics`` on the draws of the posterior (or prior)."""
@@ -289,12 +336,13 @@ class Posterior:
         return Judge(self.encoder, chosen, signs, default, best, failure, self.state.seed)
 
 
-def _thin(data: surrogate.Data, seed: int) -> surrogate.Data:
-    """At most ``_MOST_POINTS`` observations: the best, the latest, and a random share of the rest."""
-    n, keep = len(data), _MOST_POINTS
-    best = np.argsort(data.values)[: keep // 4]
-    latest = np.arange(n - keep // 4, n)
-    fixed = np.union1d(best, latest)
+def _thin(data: surrogate.Data, keep: int, sign: float, seed: int) -> surrogate.Data:
+    """At most ``keep`` observations: the best quarter, the latest quarter, and a random share of the rest."""
+    n = len(data)
+    if n <= keep:
+        return data
+    best = np.argsort(sign * data.values)[: keep // 4]
+    fixed = np.union1d(best, np.arange(n - keep // 4, n))
     rest = np.setdiff1d(np.arange(n), fixed)
     extra = np.random.default_rng([seed, n // 50]).choice(rest, keep - len(fixed), replace=False)
     index = np.sort(np.r_[fixed, extra])

@@ -36,8 +36,8 @@ from knowhy.model.theory import (
 
 Bits = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
-LEVELS = 9
-BACKGROUNDS = 24
+LEVELS = 7
+BACKGROUNDS = 16
 NEAR = 0.15  # "near" and "moves" in units of the parameter's range
 MOVES = 0.1
 AGREEMENT = 0.9

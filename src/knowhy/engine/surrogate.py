@@ -254,8 +254,8 @@ def prior_particles(families: Sequence[Family], shares: Sequence[float], seed: i
     for i, (family, share) in enumerate(zip(families, shares, strict=True)):
         mean, sd = _prior(family)
         rng = np.random.default_rng([seed, i])
-        thetas = mean + sd * np.clip(rng.standard_normal((2 * PARTICLES, len(mean))), -2.5, 2.5)
-        weight = float(np.log(share / (2 * PARTICLES)))
+        thetas = mean + sd * np.clip(rng.standard_normal((PARTICLES, len(mean))), -2.5, 2.5)
+        weight = float(np.log(share / PARTICLES))
         particles += [Particle(family, t, weight, np.zeros((0, 0)), np.zeros(0)) for t in thetas]
     return tuple(particles)
 

@@ -111,6 +111,8 @@ def trees(text: str, names: Iterable[str]) -> Iterator[Tree[Token]]:
         if position > furthest:
             furthest, stuck = position, _copy(parser, deep=False)
         branches = [(t, end) for t, end in _tokens(text, position, known) if t.type in choices]
+        named = {end for t, end in branches if t.type == "NAME"}
+        branches = [(t, end) for t, end in branches if t.type != "WORD" or end not in named]
         for index in range(len(branches) - 1, -1, -1):
             # the last one pushed is followed up first
             token, end = branches[index]

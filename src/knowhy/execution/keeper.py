@@ -6,8 +6,8 @@ limit, when the controller closes the control pipe and when the controller dies 
 closed). It alone reads what the script prints, so a flood of output never reaches the controller.
 
 It runs as ``python -I -S``, without site-packages, and every trial waits for its start: hence only small modules of
-the standard library here (typing and json would double it), with psutil imported late, from the folder that the
-controller names.
+the standard library in this module and those that it imports (typing and json would double the time), with psutil
+imported late, from the folder that the controller names. ``BOOT`` also skips the package's ``__init__``.
 
 Protocol: an ``Order`` in marshal's format on stdin, after its length in 4 bytes; the pipe then stays open for as long
 as the job may run. An ``Account`` on stdout, as a Python literal.
@@ -22,12 +22,22 @@ import select
 import signal
 import sys
 import time
-from collections import deque
+
+from knowhy.execution.boundedlog import BoundedLog
+from knowhy.execution.tree import (
+    KERNEL_PARENT_DIED,
+    KERNEL_SUBREAPER,
+    descendants,
+    kernel_kills,
+    memory_of,
+    prctl,
+    send,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypedDict
+    from typing import TypedDict
 
     class Order(TypedDict):
         """What the controller asks for; paths are absolute, ``packages`` is the folder that holds psutil."""
@@ -42,7 +52,7 @@ if TYPE_CHECKING:
         packages: str
 
     class Account(TypedDict):
-        """How it ended: ``exit`` as in ``os.waitstatus_to_exitcode``; ``peak`` in bytes (0: not watched)."""
+        """How it ended: ``exit`` as in ``os.waitstatus_to_exitcode``, ``message``: what failed here, ``peak`` bytes."""
 
         reason: str
         exit: int | None
@@ -53,123 +63,11 @@ if TYPE_CHECKING:
         kernel_oom: bool
 
 
-HEAD_BYTES = 1 << 19
-TAIL_BYTES = 3 << 19
-TOKEN = "KNOWHY_JOB"
-
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+BOOT = (
+    "import sys; package = type(sys)('knowhy'); package.__path__ = [sys.argv[1]]; sys.modules['knowhy'] = package; "
+    "from knowhy.execution.keeper import main; main()"
+)
 _KILL_SECONDS = 1.2
-
-
-class BoundedLog:
-    """A log file that keeps the first ``HEAD_BYTES`` and the last ``TAIL_BYTES`` of what is written to it."""
-
-    def __init__(self, path: str) -> None:
-        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed in close)
-        self._head = 0
-        self._tail: deque[bytes] = deque()
-        self._tail_size = 0
-        self.left_out = 0
-        self._dirty = False
-        self._synced = time.monotonic()
-
-    def write(self, data: bytes) -> None:
-        """Take ``data``; a full disk loses log text, never the job."""
-        room = HEAD_BYTES - self._head
-        if room > 0:
-            with contextlib.suppress(OSError):
-                self._file.write(data[:room])
-            self._head += min(room, len(data))
-            data = data[room:]
-        if not data:
-            return
-        self._tail.append(data)
-        self._tail_size += len(data)
-        self._dirty = True
-        while self._tail_size - len(self._tail[0]) >= TAIL_BYTES:
-            gone = self._tail.popleft()
-            self._tail_size -= len(gone)
-            self.left_out += len(gone)
-        if time.monotonic() - self._synced > 1.0:
-            self._sync()
-
-    def _sync(self) -> None:
-        """Put the tail on disk, from the start of a line, after a mark that cannot be read as part of a number."""
-        self._synced = time.monotonic()
-        if not self._dirty:
-            return
-        self._dirty = False
-        tail = b"".join(self._tail)
-        left_out = self.left_out
-        if left_out:
-            start = tail.find(b"\n", 0, len(tail) // 2) + 1
-            tail, left_out = tail[start:], left_out + start
-            tail = f"[... {left_out} bytes left out ...]\n".encode() + tail
-        with contextlib.suppress(OSError):
-            self._file.seek(HEAD_BYTES)
-            self._file.truncate()
-            self._file.write(tail)
-
-    def close(self) -> None:
-        """Put everything on disk."""
-        self._sync()
-        self._file.close()
-
-
-def prctl(option: int, value: int) -> bool:
-    """Set a process attribute by the prctl system call; False where the system has none."""
-    if sys.platform != "linux":
-        return False
-    try:
-        import ctypes
-
-        return int(ctypes.CDLL(None).prctl(option, value, 0, 0, 0)) == 0
-    except (ImportError, OSError, AttributeError):
-        return False
-
-
-def descendants(pid: int, token: str) -> list[Any]:
-    """Processes below ``pid``, and (where ``token`` is not empty) all whose environment carries it."""
-    import psutil
-
-    found: dict[int, Any] = {}
-    with contextlib.suppress(psutil.Error):
-        found = {p.pid: p for p in psutil.Process(pid).children(recursive=True)}
-    if token:
-        for p in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                if p.pid not in (pid, os.getpid()) and p.environ().get(TOKEN) == token:
-                    found[p.pid] = p
-    return list(found.values())
-
-
-def send(processes: list[Any], signals: tuple[int, ...]) -> None:
-    """Send ``signals`` to psutil processes (psutil checks that a pid was not taken over by another process)."""
-    import psutil
-
-    for number in signals:
-        for p in processes:
-            with contextlib.suppress(psutil.Error, OSError):
-                p.send_signal(number)
-
-
-def memory_of(pid: int, limit: int) -> int:
-    """Bytes resident below ``pid``; above ``limit`` counted again with shared pages shared out (Linux)."""
-    import psutil
-
-    below = descendants(pid, "")
-    total = 0
-    for p in below:
-        with contextlib.suppress(psutil.Error):
-            total += p.memory_info().rss
-    if total <= limit or sys.platform != "linux":
-        return total
-    total = 0
-    for p in below:
-        with contextlib.suppress(psutil.Error):
-            total += p.memory_full_info().pss
-    return total
 
 
 class Keeper:
@@ -178,7 +76,7 @@ class Keeper:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._parent = os.getppid()
-        self._subreaper = prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        self._subreaper = prctl(KERNEL_SUBREAPER, 1)
         self._script = 0
         self._status: int | None = None
         self._alone = False
@@ -203,7 +101,7 @@ class Keeper:
     def run(self) -> Account:
         """Run the job to its end."""
         order = self._order
-        killed_before = _kernel_kills()
+        killed_before = kernel_kills()
         try:
             log = BoundedLog(order["log"])
         except OSError as error:
@@ -219,12 +117,12 @@ class Keeper:
         self._end_tree(log, gentle=reason != "memory")
         self._drain(log)
         log.close()
-        account = _account(reason)
+        account = _account(reason, message=log.error)
         account["exit"] = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         account["duration"] = duration
         account["peak"] = self._peak
         account["left_out"] = log.left_out
-        account["kernel_oom"] = account["exit"] in (-9, 137) and _kernel_kills() > killed_before
+        account["kernel_oom"] = account["exit"] in (-9, 137) and kernel_kills() > killed_before
         return account
 
     def _spawn(self) -> str:
@@ -236,7 +134,7 @@ class Keeper:
         if self._script == 0:
             try:
                 os.setsid()
-                prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                prctl(KERNEL_PARENT_DIED, signal.SIGKILL)
                 if os.getppid() != keeper:
                     os._exit(1)
                 _prepare_child(self._output_end, order["folder"])
@@ -365,15 +263,6 @@ def _prepare_child(output: int, folder: str) -> None:
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("500")
     os.chdir(folder)
-
-
-def _kernel_kills() -> int:
-    """How many processes the kernel has killed for want of memory since boot; 0 where it does not say."""
-    with contextlib.suppress(OSError, ValueError), open("/proc/vmstat") as file:
-        for line in file:
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return 0
 
 
 def _account(reason: str, message: str = "") -> Account:

@@ -16,20 +16,19 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import IO
 
 import psutil
 
 from knowhy.errors import SettingsError, UsageError
-from knowhy.execution import keeper
+from knowhy.execution import keeper, tree
 from knowhy.execution.collect import collect
 from knowhy.execution.environment import child_environment
 from knowhy.model.job import Job
 from knowhy.model.observation import Failure, Outcome
 
-_BOOT = "import sys; sys.path.append(sys.argv[1]); import keeper; keeper.main()"
 _SLACK = 1.6
 _ACCOUNT_BYTES = 1 << 16
 
@@ -116,7 +115,7 @@ class LocalExecutor:
             poll = select.poll()
             for fd in (*watched, self._wake):
                 poll.register(fd, select.POLLIN)
-            pause = min([deadline, *(r.force_at for r in watched.values())]) - now
+            pause = min([deadline, now + 3600.0, *(r.force_at for r in watched.values())]) - now
             for fd, _ in poll.poll(int(pause * 1000) + 1 if pause > 0 else 0):
                 if fd == self._wake:
                     with contextlib.suppress(BlockingIOError):
@@ -165,8 +164,13 @@ class LocalExecutor:
 
     def _fill(self) -> None:
         """Start queued jobs in free slots."""
-        while self._queue and len(self._running) + len(self._ending) < self.workers:
-            job = self._queue.popleft()
+        # A trial that was cancelled shares its folder with its next attempt, which waits for its end.
+        ending = {running.job.trial for running in self._ending}
+        while len(self._running) + len(self._ending) < self.workers:
+            job = next((job for job in self._queue if job.trial not in ending), None)
+            if job is None:
+                return
+            self._queue.remove(job)
             try:
                 self._running[job.trial] = self._start(job)
             except OSError as error:
@@ -178,7 +182,7 @@ class LocalExecutor:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(job.result_path)
         token = secrets.token_hex(16)
-        extra = {"KNOWHY_RESULT": os.path.abspath(job.result_path), **job.env, keeper.TOKEN: token}
+        extra = {"KNOWHY_RESULT": os.path.abspath(job.result_path), **job.env, tree.TOKEN: token}
         if job.required:
             extra.setdefault("KNOWHY_METRIC", job.required[0])
         order: keeper.Order = {
@@ -192,7 +196,14 @@ class LocalExecutor:
             "packages": os.path.dirname(os.path.dirname(os.path.abspath(psutil.__file__))),
         }
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOT, os.path.dirname(os.path.abspath(keeper.__file__))],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                "-c",
+                keeper.BOOT,
+                os.path.dirname(os.path.dirname(os.path.abspath(keeper.__file__))),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -241,7 +252,8 @@ class LocalExecutor:
         self._end_by_force(running)
         seconds = time.monotonic() - running.started
         ended = collect(running.job, None, seconds)
-        message = "the process that watches over the trial was killed; what it left behind was ended"
+        how = f"exit code {running.process.returncode}" if (running.process.returncode or 0) >= 0 else "killed"
+        message = f"the process that watches over the trial ended early ({how}); what it left behind was ended"
         tail = ended.log_tail if isinstance(ended, Failure) else ""
         return Failure("lost", message, seconds, tail, None, ended.metrics, ended.curves)
 
@@ -254,13 +266,13 @@ class LocalExecutor:
     def _end_by_force(self, running: _Running) -> None:
         """SIGKILL for the tree and its keeper, from here."""
         for _ in range(3):
-            left = keeper.descendants(running.process.pid, running.token)
-            keeper.send(left, (signal.SIGSTOP, signal.SIGKILL))
+            left = tree.descendants(running.process.pid, running.token)
+            tree.send(left, (signal.SIGSTOP, signal.SIGKILL))
             psutil.wait_procs(left, timeout=0.2)
         running.process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             running.process.wait(1.0)
-        keeper.send(keeper.descendants(running.process.pid, running.token), (signal.SIGKILL,))
+        tree.send(tree.descendants(running.process.pid, running.token), (signal.SIGKILL,))
 
     def _finish(self, running: _Running, outcome: Outcome | None) -> None:
         """Free the slot; report ``outcome`` where there is one and nobody cancelled the trial meanwhile."""
@@ -285,7 +297,7 @@ def _outcome(job: Job, account: keeper.Account) -> Outcome:
     """The outcome that an account and the job's files amount to."""
     if account["reason"] == "setup":
         return Failure("setup", account["message"], account["duration"])
-    return collect(
+    outcome = collect(
         job,
         account["exit"],
         account["duration"],
@@ -293,3 +305,7 @@ def _outcome(job: Job, account: keeper.Account) -> Outcome:
         out_of_memory=account["reason"] == "memory" or account["kernel_oom"],
         peak_memory=account["peak"],
     )
+    if account["message"] and isinstance(outcome, Failure) and outcome.kind == "no_metric":
+        # What it printed is not there to be read: the disk is to blame, not the configuration.
+        return replace(outcome, kind="setup", message=f"the log cannot be written: {account['message']}")
+    return outcome

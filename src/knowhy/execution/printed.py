@@ -1,8 +1,9 @@
 """Metrics among the text that a training script prints.
 
 ``name: number`` and ``name = number`` in their many spellings (JSON and dict literals, Keras, XGBoost, LightGBM,
-CatBoost, tqdm), and ``loss 0.25`` for names that can only be metrics. Not read: counters such as ``9902/10000``
-(but ``accuracy: 9902/10000`` is a ratio), ``Epoch 3/10``, dates and times, addresses, versions, tracebacks.
+CatBoost, Lightning, tqdm), and ``loss 0.25`` for names that can only be metrics. Not read: counters such as
+``9902/10000`` (but ``accuracy: 9902/10000`` is a ratio), ``Epoch 3/10``, dates and times, addresses, versions,
+tracebacks.
 All patterns are bounded, so that no text can make them slow.
 """
 
@@ -30,7 +31,7 @@ _UNIT = (
 _METRIC = re.compile(
     r"(?<![\w./\\@-])"
     r"(?P<name>(?:[A-Za-z_]\w{0,39}(?:'s)? ){0,3}[A-Za-z_][\w./@-]{0,63})"
-    r"(?: ?\([^()\n]{0,20}\))?['\"]?\s{0,20}[:=]\s{0,20}['\"]?"
+    r"(?: ?\([^()\n]{0,20}\))?['\"]?(?:\s{0,20}[:=]|\s{0,40}│)\s{0,40}['\"]?"
     r"(?:(?:tensor|array|float|(?:np|numpy|jnp)\.float\d{1,3})\(\[?)?" + _NUMBER + r"(?P<of>/\d{1,12})?" + _UNIT + _END
 )
 _WORDS = r"train(?:ing)?|val|valid(?:ation)?|test|eval|dev|avg|average|mean|final|best|total|running"
@@ -173,7 +174,7 @@ def _in_segment(segment: str, passing: bool) -> Iterator[Reading]:
         text = _URL.sub(" ", text)
     found: list[tuple[int, str, float]] = []
     ends: set[int] = set()
-    for match in _METRIC.finditer(text) if ":" in text or "=" in text else ():
+    for match in _METRIC.finditer(text) if ":" in text or "=" in text or "│" in text else ():
         name, value = _name(match["name"]), _value(match)
         ends.add(match.end("number"))
         if name and value is not None:

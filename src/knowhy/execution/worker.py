@@ -8,7 +8,6 @@ that it starts fast.
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import inspect
@@ -134,7 +133,7 @@ def _seed_now_and_later(seed: int) -> None:
     sys.meta_path.insert(0, _SeedingFinder(seed))
 
 
-class _SeedingFinder(importlib.abc.MetaPathFinder):
+class _SeedingFinder:
     """Lets the regular finders find numpy and torch, and seeds them once they are loaded."""
 
     def __init__(self, seed: int) -> None:

@@ -153,7 +153,8 @@ class LiveView:
         head = self._head(state, width)
         answer = self._answer(state, width)
         now = self._now(pending[:4], width)
-        last = [_last_line(row, state.objective.metric, width) for row in rows[-3:][::-1]]
+        ended = enumerate(rows[-3:][::-1])
+        last = [_last_line(row, state.objective.metric, width, "" if at else "last") for at, row in ended]
         room = height - len(head) - len(answer) - len(now) - len(last) - 4
         body: list[render.Line] = [*head, "", *answer, *_blank(self._theory_lines(max(4, room), width))]
         body += [*_blank(now), *_blank(last)]
@@ -198,7 +199,7 @@ class LiveView:
             return [text, Text("        the default; nothing better has been found yet")]
         base = found.fresh_default if found.fresh_default is not None else found.default_value
         text.append(f", default {words.number(base, half)}")
-        sure = "certified better" if found.certified else f"better with {words.percent(found.better)}"
+        sure = "certified better" if found.certified else f"better: {words.percent(found.better)} sure"
         text.append(f", {sure}", style="green" if found.better > 0.95 or found.certified else "")
         text.truncate(width, overflow="ellipsis")
         where = one_line(f"#{found.trial} {render.settings(found.changed)}", width - 8)
@@ -234,13 +235,15 @@ class LiveView:
         return lines
 
 
-def _last_line(row: TrialView, metric: str, width: int) -> Text:
+def _last_line(row: TrialView, metric: str, width: int, name: str) -> Text:
     """A trial that ended, cut to the width."""
     head = f"#{row.number} {row.purpose}"
     result = render.outcome(row) if row.failure is not None else f"{safe(metric)} {render.outcome(row)}"
     known = f" (expected {render.expected(row.predicted)})" if row.predicted and row.failure is None else ""
     bits = f"  {row.gained_bits:+.2f} bits" if row.gained_bits is not None else ""
-    text = Text.assemble(f"  {head:<13} ", (result, "red" if row.failure else ""), (f"{known}{bits}  ", "dim"))
+    text = Text.assemble(
+        (f"{name:<8}", "bold"), f"{head:<12} ", (result, "red" if row.failure else ""), (f"{known}{bits}  ", "dim")
+    )
     text.append(one_line(render.settings(row.changed), max(0, width - len(text))))
     text.truncate(width, overflow="ellipsis")
     return text

@@ -186,11 +186,14 @@ def theories_lines(theories: Sequence[TheoryView], *, claims: bool = True) -> li
 
 
 def theory_line(view: TheoryView, width: int = 0) -> Text:
-    """One theory: id, belief, trend, status, title."""
-    belief = words.percent(view.belief)
-    head = f"  {view.id:<4}{bar(view.belief)} {belief:>4} {_ARROWS[view.direction]} "
-    title = one_line(view.title, max(20, width - len(head) - 17) if width else 0)
-    return Text.assemble(head, (f"{view.status:<16}", STYLES[view.status]), title)
+    """One theory: id, belief, trend, status, title; in a narrow ``width`` the colour alone gives most statuses."""
+    head = f"  {view.id:<4}{bar(view.belief)} {words.percent(view.belief):>4} {_ARROWS[view.direction]} "
+    style = STYLES[view.status]
+    if width and width < 110:
+        text = Text.assemble((head, style), ("certified: " if view.status == "certified" else "", style))
+        return text.append(one_line(view.title, width - len(text)))
+    text = Text.assemble(head, (f"{view.status:<16}", style))
+    return text.append(one_line(view.title, max(20, width - len(text)) if width else 0))
 
 
 def explanation_lines(view: Explanation) -> list[Line]:

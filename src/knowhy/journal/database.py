@@ -39,6 +39,9 @@ CREATE TABLE lease (id INTEGER PRIMARY KEY CHECK (id = 1), fence INTEGER NOT NUL
 DRIVER_ERRORS = (sqlite3.DatabaseError, UnicodeError)
 """What the driver raises; UnicodeError where SQLite's message quotes the bytes of a damaged file."""
 
+# Short, because a busy writer leaves gaps of a millisecond between its commits: who looks seldom never meets one.
+_LONGEST_PAUSE = 0.01
+
 T = TypeVar("T")
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -157,7 +160,7 @@ class Database:
                 if _code(error) not in _BUSY or time.monotonic() + pause > end:
                     raise
             time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(pause * 1.6, 0.25)
+            pause = min(pause * 1.6, _LONGEST_PAUSE)
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[None]:
@@ -165,12 +168,13 @@ class Database:
         try:
             self.run("BEGIN IMMEDIATE" if write else "BEGIN")
             yield
-            self.run("COMMIT")
-        except BaseException:
+            if write:
+                self.run("COMMIT")
+        finally:
+            # Also the end of a reading one: what it read is good even where SQLite, having met damage, cannot commit.
             if self.connection.in_transaction:
-                with suppress(sqlite3.Error):
+                with suppress(*DRIVER_ERRORS):
                     self.connection.execute("ROLLBACK")
-            raise
 
     @contextmanager
     def mapped(self, doing: str) -> Iterator[None]:

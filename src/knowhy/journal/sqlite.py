@@ -97,7 +97,8 @@ class SqliteJournal:
         if not events:
             return []
         with self._guard, self._database.mapped("write"):
-            self._catch_up()
+            if self._verified.seq == 0:
+                self._catch_up()
             with self._database.transaction():
                 self._check_fence()
                 self._database.check_place()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from knowhy.errors import SpaceError
@@ -158,11 +159,19 @@ class Parameter:
         return isinstance(self.domain, Interval)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Space:
     """An ordered set of parameters, active and held."""
 
     parameters: tuple[Parameter, ...]
+
+    def __hash__(self) -> int:
+        """Hash once: a space is a key in many caches."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.parameters)
 
     def __post_init__(self) -> None:
         """Refuse repeated names and conditions on unknown parents."""

@@ -28,8 +28,8 @@ def verdict(best: BestView) -> str:
         return held + (f" (e-value {number(e.e_value)})." if e and e.certified else ".")
     if best.pairs == 0:
         return (
-            "This is not verified: no fresh runs compare it with the default, so part of the difference may be the luck "
-            f"by which it was selected (belief that it is truly better: {percent(best.better)})."
+            "This is not verified: no fresh runs compare it with the default, so part of the difference may be the "
+            f"luck by which it was selected (belief that it is truly better: {percent(best.better)})."
         )
     if best.improvement_low is None or best.improvement_low <= 0:
         return (
@@ -85,7 +85,8 @@ def best_in_words(best: BestView | None, overview: Overview) -> Text:
         parts += [
             "Its ",
             Code(best.metric),
-            f" is expected at {number(best.value, best.noise)} against {number(best.default_value, best.noise)} for the default: ",
+            f" is expected at {number(best.value, best.noise)} "
+            f"against {number(best.default_value, best.noise)} for the default: ",
         ]
     interval = ", 95% interval" if best.improvement_low is not None else ""
     return (*parts, difference(best), f"{interval}. ", verdict(best))
@@ -113,7 +114,10 @@ def learned(views: Sequence[TheoryView]) -> tuple[Text, ...]:
         (v for v in views if v.status in ("certified", "supported")), key=lambda v: (v.status != "certified", weight(v))
     )
     refuted = sorted((v for v in views if v.status == "refuted"), key=weight)
-    unsettled = [v for v in views if v not in holds and v not in refuted]
+    unsettled = sorted(
+        (v for v in views if v not in holds and v not in refuted),
+        key=lambda v: -abs((v.belief if v.belief is not None else 0.5) - 0.5),
+    )
     sentences: list[Text] = []
     if holds:
         sentences.append((Strong("What holds: "), *_named(holds), "."))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knowhy.reports.answer import prior_to_belief, weight_of_evidence
-from knowhy.reports.blocks import Code, Span, Strong, Text, TheoryLink, TrialLink
+from knowhy.reports.blocks import Span, Strong, Text, TheoryLink, TrialLink
 from knowhy.views import CertificateView, ClaimView, EvidenceView, Explanation
-from knowhy.views.words import between, factor, number, percent, plural, scalar
+from knowhy.views.words import between, estimate, factor, number, percent, plural, scalar
 
 LISTED = 5
 """Trials of evidence shown at first, on each side."""
@@ -37,6 +37,9 @@ def card(found: Explanation) -> Card:
         ("Evidence", (weight_of_evidence(view),)),
     ]
     facts += [("Certificate", certificate(c)) for c in view.certificates]
+    scopes = tuple(dict.fromkeys(c.scope for c in found.claims if c.scope))
+    if scopes:
+        facts.append(("Scope", ("; ".join(scopes),)))
     if view.rivals:
         rivals: list[Span] = []
         for rival in view.rivals:
@@ -56,7 +59,7 @@ def card(found: Explanation) -> Card:
         view.status,
         view.exploratory and not certified,
         view.because,
-        tuple(claim(c) for c in found.claims),
+        tuple(claim(c, len(found.claims) == 1) for c in found.claims),
         tuple(facts),
         tuple(evidence(e) for e in found.evidence_for),
         tuple(evidence(e) for e in found.evidence_against),
@@ -64,29 +67,27 @@ def card(found: Explanation) -> Card:
     )
 
 
-def claim(view: ClaimView) -> Text:
-    """A claim, how far it is believed, and the number that it is about."""
+def claim(view: ClaimView, alone: bool) -> Text:
+    """A claim, how far it is believed (where it is not ``alone``: then the theory's belief says it), and its number."""
     judgement = view.judgement
     if judgement is None:
         return (Strong(view.sentence), f" – cannot be judged: {view.problem}")
-    parts: list[Span] = [Strong(view.sentence), f" – {percent(judgement.belief)}"]
+    parts = [] if alone else [percent(judgement.belief)]
     if judgement.middle is not None and judgement.low is not None and judgement.high is not None:
-        width = (judgement.high - judgement.low) / 3
         name = judgement.quantity or "the quantity"
-        parts.append(f"; {name} {number(judgement.middle, width)} (90%: {between(judgement.low, judgement.high)})")
+        parts.append(f"{name} {estimate(judgement.middle, judgement.low, judgement.high)}")
     if judgement.margin:
-        parts.append(f"; a change below {number(judgement.margin)} counts as none")
-    if view.scope:
-        parts.append(f"; {view.scope}")
-    return tuple(parts)
+        parts.append(f"a change below {number(judgement.margin)} counts as none")
+    return (Strong(view.sentence), " – " + "; ".join(parts)) if parts else (Strong(view.sentence),)
 
 
 def evidence(view: EvidenceView) -> Text:
     """What one trial said: its Bayes factor, what was predicted, what happened."""
     parts: list[Span] = [TrialLink(view.trial), f" ×{factor(view.bayes_factor)}"]
     if view.if_true is not None and view.if_false is not None:
-        width = (view.if_true.high - view.if_true.low) / 3.3
-        parts.append(f": {number(view.if_true.middle, width)} if true, {number(view.if_false.middle, width)} if not; ")
+        true, false = view.if_true, view.if_false
+        width = min((true.high - true.low) / 3, (false.high - false.low) / 3, abs(true.middle - false.middle)) or None
+        parts.append(f": {number(true.middle, width)} if true, {number(false.middle, width)} if not; ")
         parts.append(f"it failed ({view.failure})" if view.failure else f"got {number(view.observed, width)}")
     elif view.failure:
         parts.append(f": it failed ({view.failure})")

@@ -44,7 +44,7 @@ from knowhy.views import (
     theories,
     trials,
 )
-from knowhy.views.words import between, number, percent, plural, plus_minus, scalar
+from knowhy.views.words import estimate, number, percent, plural, plus_minus, scalar
 
 
 def document(state: State, mind: Mind, journal: str = "") -> Document:
@@ -134,7 +134,7 @@ def _comparison(best: BestView) -> Table:
     rows: list[tuple[Text, ...]] = [
         (
             ("expected",),
-            (f"{number(best.value, noise)} (90%: {between(best.low, best.high)})",),
+            (estimate(best.value, best.low, best.high),),
             (number(best.default_value, noise),),
         )
     ]
@@ -194,7 +194,8 @@ def _theories(state: State, mind: Mind, study: Overview, views: tuple[TheoryView
     )
     words += (
         "A belief is the share of plausible response functions in which all claims of the theory hold; "
-        "no person and no model sets it."
+        "no person and no model sets it. Of each trial that speaks for or against, the card gives the Bayes factor, "
+        "what was predicted beforehand if the theory is true and if it is not, and what came."
     )
     blocks: list[Block] = [Paragraph((words,))]
     past = history(state)
@@ -215,15 +216,13 @@ def _surprises(state: State) -> Section:
     if found:
         table: list[tuple[Text, ...]] = []
         for s in found:
-            expected = (
-                f"{number(s.predicted.middle)} ({between(s.predicted.low, s.predicted.high)})" if s.predicted else "–"
-            )
+            expected = estimate(s.predicted.middle, s.predicted.low, s.predicted.high) if s.predicted else "–"
             settings = ", ".join(f"{c.parameter} = {scalar(c.value)}" for c in s.changed) or "the default"
             width = (s.predicted.high - s.predicted.low) / 3 if s.predicted else None
             table.append(
                 ((TrialLink(s.trial),), (expected,), (number(s.observed, width),), (f"{s.size:+.1f} sd",), (settings,))
             )
-        columns = ("trial", "predicted (90%)", "observed", "off by", "differs from the default in")
+        columns = ("trial", "predicted", "observed", "off by", "differs from the default in")
         blocks.append(Table("Outcomes far from their prediction", columns, tuple(table), frozenset({0, 1, 2, 3})))
     else:
         blocks.append(Paragraph(("No outcome lay more than 2.5 standard deviations from its prediction.",)))

@@ -16,8 +16,8 @@ from typing import assert_never
 from knowhy.model.state import State
 from knowhy.reports.blocks import (
     Block,
-    Code,
     Document,
+    Fact,
     Facts,
     Figure,
     Figures,
@@ -26,12 +26,8 @@ from knowhy.reports.blocks import (
     Log,
     Paragraph,
     Section,
-    Strong,
     Table,
-    Text,
     Theories,
-    TheoryLink,
-    TrialLink,
     Trials,
 )
 from knowhy.reports.document import document
@@ -39,6 +35,7 @@ from knowhy.reports.html_cards import theory_card
 from knowhy.reports.html_trials import trials_table
 from knowhy.reports.spans import clean, spans
 from knowhy.views import Mind, as_json
+from knowhy.views.words import heading
 
 LIBRARIES = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
 
@@ -110,7 +107,8 @@ def _charts(block: Block) -> tuple[Figure, ...]:
 
 def _section(section: Section) -> str:
     body = "\n".join(_block(b) for b in section.blocks)
-    return f'<section id="{section.id}" aria-labelledby="h-{section.id}">\n<h2 id="h-{section.id}">{escape(section.title)}</h2>\n{body}\n</section>'
+    heading = f'<h2 id="h-{section.id}">{escape(section.title)}</h2>'
+    return f'<section id="{section.id}" aria-labelledby="h-{section.id}">\n{heading}\n{body}\n</section>'
 
 
 def _block(block: Block) -> str:
@@ -120,14 +118,7 @@ def _block(block: Block) -> str:
         case Items():
             return '<ul class="items">' + "".join(f"<li>{spans(i)}</li>" for i in block.items) + "</ul>"
         case Facts():
-            return (
-                '<dl class="facts">'
-                + "".join(
-                    f'<div><dt>{escape(f.label)}</dt><dd>{escape(f.value)}</dd><dd class="detail">{escape(f.detail)}</dd></div>'
-                    for f in block.facts
-                )
-                + "</dl>"
-            )
+            return '<dl class="facts">' + "".join(_fact(f) for f in block.facts) + "</dl>"
         case Table():
             return _table(block)
         case Figures():
@@ -137,7 +128,9 @@ def _block(block: Block) -> str:
             return f'<div class="figures {kind}">' + "".join(_figure(f) for f in block.figures) + "</div>"
         case Theories():
             cards = "\n".join(theory_card(e) for e in block.explanations)
-            return f'<h3 class="question">{escape(clean(block.question))}</h3>\n<div class="cards">{cards}</div>'
+            return (
+                f'<h3 class="question">{escape(heading(clean(block.question)))}</h3>\n<div class="cards">{cards}</div>'
+            )
         case Trials():
             return trials_table(block)
         case Log():
@@ -147,6 +140,11 @@ def _block(block: Block) -> str:
             return f"<details><summary>{escape(clean(block.summary))}</summary>\n{inside}\n</details>"
         case _:
             assert_never(block)
+
+
+def _fact(fact: Fact) -> str:
+    value, detail = escape(clean(fact.value)), escape(clean(fact.detail))
+    return f'<div><dt>{escape(fact.label)}</dt><dd>{value}</dd><dd class="detail">{detail}</dd></div>'
 
 
 def _table(table: Table) -> str:

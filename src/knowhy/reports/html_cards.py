@@ -8,7 +8,7 @@ from knowhy.reports.blocks import Text
 from knowhy.reports.cards import LISTED, card
 from knowhy.reports.spans import anchor, clean, spans
 from knowhy.views import Explanation, TheoryView
-from knowhy.views.words import percent
+from knowhy.views.words import percent, sentence
 
 WIDTH, HEIGHT, EDGE = 260, 84, 6
 MOST_POINTS = 200
@@ -29,13 +29,15 @@ def theory_card(found: Explanation) -> str:
     flags = '<span class="flag">exploratory</span>' if says.exploratory else ""
     facts = "".join(f"<dt>{escape(label)}</dt><dd>{spans(text)}</dd>" for label, text in says.facts)
     claims = "".join(f"<li>{spans(c)}</li>" for c in says.claims)
-    because = f'<p class="because"><span>Because</span> {escape(clean(says.because))}</p>' if says.because else ""
+    reason = escape(sentence(clean(says.because)))
+    because = f'<p class="because"><span>Because</span> {reason}</p>' if says.because else ""
     neutral = f'<p class="neutral">{escape(says.neutral)}.</p>' if says.neutral else ""
     sides = _side("For", says.evidence_for) + _side("Against", says.evidence_against)
+    name, sign = escape(clean(says.id)), f'<span aria-hidden="true">{SIGNS[view.status]}</span>'
     return (
-        f'<article class="theory {kind}" id="{anchor(says.id)}" aria-label="Theory {escape(clean(says.id))}">'
-        f'<header><span class="id">{escape(clean(says.id))}</span><h4>{escape(clean(says.title))}</h4>'
-        f'<span class="status"><span aria-hidden="true">{SIGNS[view.status]}</span> {says.status}</span>{flags}</header>'
+        f'<article class="theory {kind}" id="{anchor(says.id)}" aria-label="Theory {name}">'
+        f'<header><span class="id">{name}</span><h4>{escape(clean(says.title))}</h4>'
+        f'<span class="status">{sign} {says.status}</span>{flags}</header>'
         f'<div class="split"><div>{because}<ul class="claims">{claims}</ul></div>'
         f'<div class="belief">{_trend(view)}</div></div>'
         f'<dl class="about">{facts}</dl><div class="evidence">{sides}</div>{neutral}</article>'
@@ -56,21 +58,18 @@ def _trend(view: TheoryView) -> str:
     if view.belief is None or view.prior is None:
         return '<p class="none">Not judged yet.</p>'
     step = max(1, -(-len(view.trend) // MOST_POINTS))
-    series = [(view.after, view.prior), *view.trend[::step]]
-    if series[-1] != view.trend[-1:][0] if view.trend else False:
-        series.append(view.trend[-1])
-    first, last = series[0][0], max(series[-1][0], series[0][0] + 1)
+    series = [view.prior, *(b for _, b in view.trend[step - 1 :: step])]
+    if view.trend and series[-1] != view.trend[-1][1]:
+        series.append(view.trend[-1][1])
+    across = (WIDTH - 2 * EDGE) / max(1, len(series) - 1)
 
-    def place(trial: int, belief: float) -> tuple[float, float]:
-        return (
-            round(EDGE + (WIDTH - 2 * EDGE) * (trial - first) / (last - first), 1),
-            round(EDGE + (HEIGHT - 2 * EDGE) * (1 - belief), 1),
-        )
+    def height(belief: float) -> float:
+        return round(EDGE + (HEIGHT - 2 * EDGE) * (1 - belief), 1)
 
-    points = [place(*p) for p in series]
+    points = [(round(EDGE + across * i, 1), height(belief)) for i, belief in enumerate(series)]
     line = " ".join(f"{x},{y}" for x, y in points)
     rules = "".join(
-        f'<line class="{name}" x1="0" x2="{WIDTH}" y1="{place(first, b)[1]}" y2="{place(first, b)[1]}"/>'
+        f'<line class="{name}" x1="0" x2="{WIDTH}" y1="{height(b)}" y2="{height(b)}"/>'
         for b, name in ((0.95, "bound"), (0.5, "half"), (0.05, "bound"))
     )
     (x0, y0), (x1, y1) = points[0], points[-1]

@@ -7,7 +7,7 @@ from html import escape
 from knowhy.reports.blocks import Trials
 from knowhy.reports.spans import clean
 from knowhy.views import TrialView
-from knowhy.views.words import between, number, scalar, seconds
+from knowhy.views.words import between, number, plural, scalar, seconds
 
 SHOWN = 200
 """Rows on view at first; the rest is there, and shown when asked for."""
@@ -37,17 +37,23 @@ def trials_table(block: Trials) -> str:
     digits = _digits(block.trials)
     rows = "".join(_row(row, i >= SHOWN, digits) for i, row in enumerate(block.trials))
     total = len(block.trials)
-    return (
-        '<div class="controls" hidden><label>Find <input type="search" id="find" placeholder="reason, parameter, seed …"></label>'
-        '<label>Purpose <select id="purpose"><option value="">all</option><option>learn</option><option>improve</option>'
-        '<option>verify</option></select></label><label>Outcome <select id="outcome"><option value="">all</option>'
-        "<option>completed</option><option>failed</option><option>running</option><option>waiting</option></select></label>"
-        '<output id="count" aria-live="polite"></output></div>'
-        '<div class="scroll tall" tabindex="0" role="region" aria-label="Every trial">'
-        f'<table id="rows" data-shown="{SHOWN}"><caption class="quiet">{total} trials; a heading sorts</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        '<p><button type="button" id="more" hidden></button></p>'
-    )
+    return f"""<div class="controls" hidden>
+<label>Find <input type="search" id="find" placeholder="reason, parameter, seed …"></label>
+<label>Purpose <select id="purpose"><option value="">all</option>{
+        _options("learn", "improve", "verify")
+    }</select></label>
+<label>Outcome <select id="outcome"><option value="">all</option>{
+        _options("completed", "failed", "running", "waiting")
+    }</select></label>
+<output id="count" aria-live="polite"></output></div>
+<div class="scroll tall" tabindex="0" role="region" aria-label="Every trial">
+<table id="rows" data-shown="{SHOWN}"><caption class="quiet">{plural(total, "trial")}; a heading sorts</caption>
+<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>
+<p><button type="button" id="more" hidden></button></p>"""
+
+
+def _options(*values: str) -> str:
+    return "".join(f"<option>{value}</option>" for value in values)
 
 
 def _digits(rows: tuple[TrialView, ...]) -> float | None:

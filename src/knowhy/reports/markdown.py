@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import assert_never
 
 from knowhy.model.state import State
@@ -30,7 +31,7 @@ from knowhy.reports.cards import LISTED, card
 from knowhy.reports.document import document
 from knowhy.reports.spans import clean
 from knowhy.views import Explanation, Mind, TrialView
-from knowhy.views.words import between, number, scalar, seconds
+from knowhy.views.words import between, heading, number, scalar, seconds, sentence
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~])")
 _STARTS = re.compile(r"^(\s*)([-+#]|\d+[.)])(?=\s)")
@@ -109,7 +110,7 @@ def _block(block: Block) -> str:
         case Figures():
             return "\n\n".join(_figure(f) for f in block.figures if not f.small)
         case Theories():
-            return f"### {literal(block.question)}\n\n" + "\n\n".join(_theory(e) for e in block.explanations)
+            return f"### {literal(heading(block.question))}\n\n" + "\n\n".join(_theory(e) for e in block.explanations)
         case Trials():
             return _trials(block)
         case Log():
@@ -121,7 +122,7 @@ def _block(block: Block) -> str:
             assert_never(block)
 
 
-def _grid(columns: tuple[str, ...], rows: list[tuple[str, ...]], numeric: frozenset[int]) -> str:
+def _grid(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], numeric: frozenset[int]) -> str:
     rule = " | ".join("---:" if i in numeric else "---" for i in range(len(columns)))
     lines = [" | ".join(columns), rule, *(" | ".join(row) for row in rows)]
     return "\n".join(f"| {line} |" for line in lines)
@@ -136,7 +137,7 @@ def _theory(found: Explanation) -> str:
     flag = ", exploratory" if says.exploratory else ""
     parts = [f"#### {literal(says.id)} · {literal(says.title)} – {says.status}{flag}"]
     if says.because:
-        parts.append(f"*Because* {literal(says.because)}")
+        parts.append(f"*Because* {literal(sentence(says.because))}")
     parts.append("\n".join(f"- {spans(c)}" for c in says.claims))
     parts.append("\n".join(f"- {label}: {spans(text)}" for label, text in says.facts))
     for title, lines in (("For", says.evidence_for), ("Against", says.evidence_against)):

@@ -14,13 +14,16 @@ Constraints count for tpe, gp and cmaes. What is proposed depends on the state a
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from knowhy.errors import SettingsError
 from knowhy.model.space import Point
 from knowhy.model.state import State
-from knowhy.ports import Sampler
 from knowhy.samplers.evolution import EvolutionSampler
 from knowhy.samplers.plain import GridSampler, RandomSampler
+
+if TYPE_CHECKING:
+    from knowhy.samplers.projection import OptunaSampler
 
 STRATEGIES = ("random", "grid", "tpe", "gp", "cmaes")
 
@@ -45,7 +48,7 @@ class ClassicSampler:
         return self._sampler.suggest(state, trial)
 
 
-def _make(strategy: str, seed: int) -> Sampler:
+def _make(strategy: str, seed: int) -> RandomSampler | GridSampler | EvolutionSampler | OptunaSampler:
     match strategy:
         case "random":
             return RandomSampler(seed)

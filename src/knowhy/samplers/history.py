@@ -117,7 +117,7 @@ def value_at(domain: Interval | Choices, unit: float) -> Scalar:
 
 def inside(domain: Interval, value: float) -> int | float:
     """``value`` rounded to what people can read, but never out of the range."""
-    if domain.integer:
+    if domain.integer or domain.power_of_two:
         return round(value)
     return float(min(max(float(f"{value:.6g}"), domain.low), domain.high))
 

@@ -31,14 +31,15 @@ class Scope:
 
     @cached_property
     def bound(self) -> Counter[str]:
-        """How often each name is bound in this scope, by assignment of any kind."""
+        """How often each name is bound in this scope; ``lr *= 0.9`` does not count, for it starts from the literal."""
         found: Counter[str] = Counter()
         for statement in self.node.body:
             found.update(_bound(statement))
         if isinstance(self.node, ast.Module):
             for inner in ast.walk(self.node):
-                if isinstance(inner, ast.Global):
-                    found.update(inner.names)
+                if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    declared = {n for s in ast.walk(inner) if isinstance(s, ast.Global) for n in s.names}
+                    found.update(n for s in inner.body for n in _bound(s) if n in declared)
         else:
             for inner in ast.walk(self.node):
                 if isinstance(inner, ast.Nonlocal):
@@ -46,6 +47,12 @@ class Scope:
             arguments = self.node.args
             found.update(a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs))
         return found
+
+    @cached_property
+    def augmented(self) -> frozenset[str]:
+        """Names that are changed in place, as counters and sums are."""
+        nodes = (n.target for n in ast.walk(self.node) if isinstance(n, ast.AugAssign))
+        return frozenset(target.id for target in nodes if isinstance(target, ast.Name))
 
     def used(self, name: str) -> bool:
         """Whether anything reads ``name`` (always, where the script looks names up at run time)."""
@@ -116,6 +123,9 @@ def _bound(node: ast.AST) -> Iterator[str]:
         return
     elif isinstance(node, ast.Lambda):
         return
+    elif isinstance(node, ast.AugAssign):
+        yield from _bound(node.value)
+        return
     elif isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
         for inner in ast.walk(node):
             if isinstance(inner, ast.NamedExpr) and isinstance(inner.target, ast.Name):
@@ -157,12 +167,14 @@ def changed_inside(tree: ast.AST) -> frozenset[str]:
 
 
 def stored_attributes(tree: ast.AST) -> frozenset[str]:
-    """Attributes that are assigned on anything but ``self``: ``args.lr = ...``, ``config.lr = ...``."""
+    """Attributes that are assigned on anything but ``self``: ``args.lr = ...``, ``config.lr = ...`` (not ``*=``)."""
+    augmented = {id(n.target) for n in ast.walk(tree) if isinstance(n, ast.AugAssign)}
     return frozenset(
         node.attr
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
         and isinstance(node.ctx, (ast.Store, ast.Del))
+        and id(node) not in augmented
         and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
     )
 

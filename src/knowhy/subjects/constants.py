@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from knowhy.subjects.bindings import Scope, changed_inside
 from knowhy.subjects.candidates import Candidate, Findings, spread, unset
@@ -25,10 +25,10 @@ def find_constants(source: Source, scope: Scope, findings: Findings) -> None:
         literal = read_literal(value)
         reason = exclusion(name, literal)
         if reason:
-            if reason != "bookkeeping":
+            if reason not in ("bookkeeping", "seed"):
                 findings.leave_out(name, reason, value.lineno)
             continue
-        if not _matters(name, value, scope):
+        if not _matters(name, value, scope, uses):
             continue
         problem = _problem(scope, name, changed if elements(value) else frozenset())
         if problem:
@@ -73,22 +73,24 @@ def _weight(name: str, scope: Scope) -> float:
     return 1.0 if name.isupper() else 0.97
 
 
-def _matters(name: str, value: ast.expr, scope: Scope) -> bool:
+def _matters(name: str, value: ast.expr, scope: Scope, uses: Mapping[str, tuple[str, str]]) -> bool:
     """Whether a name without a known role is worth showing: upper-case ones are, working variables are not."""
     if name.isupper() or name[:1].isupper():
         return not name.startswith("_")
     literal = read_literal(value)
     known = guess(name, literal if literal is not None else 1.0)
     if isinstance(literal, str):
-        return known is not None or name in _uses(scope.node)
+        return known is not None or name in uses
     if known is not None and known.role != "other":
         return True
-    return len(snake(name)) > 2 and (not scope.name or name in _uses(scope.node)) and literal not in (0, None)
+    return len(snake(name)) > 2 and (not scope.name or name in uses) and literal not in (0, None)
 
 
 def _problem(scope: Scope, name: str, changed: frozenset[str]) -> str:
     if scope.bound[name] > 1:
         return "it is assigned more than once, so a new value at this place may not take effect"
+    if name in scope.augmented and _role(name) == "other":
+        return "it is counted up or changed in place"
     if name in changed:
         return "its contents are changed later"
     if not scope.used(name):

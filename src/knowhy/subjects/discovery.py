@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from knowhy.errors import SpaceError
-from knowhy.model.space import Choices, Domain, Interval, Origin, Parameter
+from knowhy.model.space import Choices, Condition, Domain, Interval, Origin, Parameter
 from knowhy.subjects.bindings import compared_strings, passed_attributes, scopes
 from knowhy.subjects.candidates import Candidate, Findings
 from knowhy.subjects.constants import find_constants
+from knowhy.subjects.defaults import find_defaults
 from knowhy.subjects.exclusions import exclusion
 from knowhy.subjects.fields import find_fields
 from knowhy.subjects.flags import find_flags
@@ -27,6 +28,9 @@ MOST_ACTIVE = 8
 """How many parameters are varied from the start at most; theories may open others."""
 
 _REPEATED = 0.88
+_LARGEST = 1e15
+# Which kernels of a support vector machine read a parameter.
+_READ_BY = {"degree": ("poly",), "coef0": ("poly", "sigmoid"), "gamma": ("rbf", "poly", "sigmoid")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def discover(path: str, arguments: Sequence[str] = ()) -> Discovery:
     for scope in found:
         find_constants(source, scope, findings)
     find_keywords(source, findings)
+    find_defaults(source, findings)
     find_seeds(source, found, findings)
     taken = {(c.origin.start, c.origin.end) for c in findings.candidates if c.origin.kind == "flag"}
     uses = passed_attributes(source.tree)
@@ -66,7 +71,7 @@ def discover(path: str, arguments: Sequence[str] = ()) -> Discovery:
         if c.origin.kind != "constant" or (c.name not in for_flags and (c.origin.start, c.origin.end) not in taken)
     ]
     parameters = _judge(candidates, compared_strings(source.tree), findings)
-    return Discovery(_rank(parameters), tuple(findings.seeds), findings.told())
+    return Discovery(_rank(_with_conditions(parameters)), tuple(findings.seeds), findings.told())
 
 
 def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -140,7 +145,7 @@ def _domain(candidate: Candidate, known: Guess) -> Domain | None:
     if known.choices:
         return Choices(known.choices)
     value = candidate.value
-    if isinstance(value, (bool, str)) or value is None:
+    if isinstance(value, (bool, str)) or value is None or abs(value) > _LARGEST:
         return None
     domain = domain_of(known.role, value, candidate.call, whole=candidate.whole, name=candidate.name)
     if isinstance(domain, Interval) and (candidate.low is not None or candidate.high is not None):
@@ -175,6 +180,21 @@ def _numbered(name: str, number: int) -> str:
     return f"{owner}_{number}.{last}{place}" if dot else f"{last}_{number}{place}"
 
 
+def _with_conditions(parameters: Sequence[Parameter]) -> list[Parameter]:
+    """The parameters, those of a support vector machine's kernel bound to the kernels that read them."""
+    by_name = {parameter.name: parameter for parameter in parameters}
+    found = []
+    for parameter in parameters:
+        head, dot, last = parameter.name.rpartition(".")
+        parent = by_name.get(f"{head}{dot}{'KERNEL' if last.isupper() else 'kernel'}")
+        if parent is not None and isinstance(parent.domain, Choices) and last.lower() in _READ_BY:
+            values = tuple(v for v in parent.domain.values if v in _READ_BY[last.lower()])
+            if values and len(values) < len(parent.domain.values):
+                parameter = replace(parameter, condition=Condition(parent.name, values))
+        found.append(parameter)
+    return found
+
+
 def _rank(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
     """By confidence; a role's second parameter counts a little less than its first, so that none crowds out all."""
     seen = Counter[str]()
@@ -185,6 +205,10 @@ def _rank(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
         )
         seen[parameter.role] += 1
     ranked = sorted(parameters, key=lambda p: (-worth[p.name], p.origin.start))
-    return tuple(
-        replace(p, active=p.confidence >= ACTIVE_FROM and place < MOST_ACTIVE) for place, p in enumerate(ranked)
-    )
+    chosen: set[str] = set()
+    defaults = {p.name: p.default for p in ranked}
+    for p in ranked:
+        alive = p.condition is None or p.condition.parent in chosen or p.condition.holds(defaults)
+        if p.confidence >= ACTIVE_FROM and len(chosen) < MOST_ACTIVE and alive:
+            chosen.add(p.name)
+    return tuple(replace(p, active=p.name in chosen) for p in ranked)

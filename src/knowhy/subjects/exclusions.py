@@ -17,7 +17,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
      r"|n_(eval|test|val)\w*|validation_\w+|baseline_\w+"),
     ("device or precision", r"(\w+_)?(device|devices|cuda|gpu|gpus|dtype|tf32|fp16|bf16|fp32|precision|mps|tpu)(_\w+)?"
      r"|(use_)?amp|compile\w*|(use_)?compile|no_cuda|no_mps|use_(cuda|gpu|mps)|mixed_precision|ddp(_\w+)?|world_size"
-     r"|(local_|global_)?rank|backend|channels_last|benchmark|deterministic|flash(_\w+)?"),
+     r"|(local_|global_)?rank|backend|channels_last|benchmark|(\w+_)?deterministic|fused|foreach|flash(_\w+)?"),
     ("reporting", r"verbose|verbosity|quiet|silent|debug|progress(_\w+)?|disp|(\w+_)?(log|print|report|display"
      r"|save|eval"
      r"|checkpoint|ckpt|plot|sample|show|summary|dump|snapshot|vis)_?(every|interval|freq|frequency|period"
@@ -25,7 +25,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
      r"|epochs?|n|rate)(_\w+)?|(\w+_)?(every|interval|freq|frequency)|log_\w+|\w+_log|logging\w*|wandb(_\w+)?"
      r"|plot(_\w+)?"
      r"|show(_\w+)?|print(_\w+)?|save(_\w+)?|always_save\w*|tensorboard|fmt|digits|decimals|dpi|fig_?size|fontsize"
-     r"|indent|linewidth|column_width|line_width|ndigits|width_chars|bar_width"),
+     r"|indent|track|capture_\w+|record_\w+|(dry|smoke|quick|fast_dev)_?(run|test)|render(_\w+)?|linewidth|column_width|line_width|ndigits|width_chars|bar_width"),
     ("a path or a name", r"(\w+_)?(path|dir|directory|file|filename|folder|root|url|uri|host|port|checkpoint|ckpt|cache"
      r"|dataset|corpus|name|names|project|entity|title|tag|tags|prefix|suffix|author|email|license|repo|user"
      r"|key|token|id"
@@ -41,7 +41,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
     ("the data", r"(\w+_)?(vocab|vocabulary)(_?size)?|(n|num|nb)_?(classes|labels|categories|features|inputs|outputs"
      r"|samples|examples|points|rows|cols|targets|tokens|docs|informative|redundant|clusters_per_class|users|items)"
      r"|(in|input|out|output)_?(dim|dims|size|features|channels|shape|width|height)|(img|image)_?(size|height|width|dim"
-     r"|channels)?|channels|(x|y)_?(dim|train|test)|n_(in|out|x|y|samples_\w+)|\w*token_?id|(pad|eos|bos|unk"
+     r"|channels)?|channels|(img|image|n)_?(rows|cols)|(x|y)_?(dim|train|test)|n_(in|out|x|y|samples_\w+)|\w*token_?id|(pad|eos|bos|unk"
      r"|mask|ignore|sep"
      r"|cls)(_\w+)?|mean|std|means|stds|classes|target|targets|subset|shape|sample_size|train_samples|max_train_\w+"
      r"|num_train_examples|samples|n|nclasses|nvocab|noise_level|class_sep|centers|cluster_std|return_x_y"
@@ -105,7 +105,7 @@ def exclusion(name: str, value: object = None) -> str:
     if _KEPT.fullmatch(plain):
         return ""
     for reason, pattern in _COMPILED:
-        if pattern.fullmatch(plain):
+        if pattern.fullmatch(plain) and not (reason == "bookkeeping" and isinstance(value, str)):
             return reason
     if isinstance(value, str) and re.search(r"[/\\]|\.\w{2,4}$|^\d+\.\d+", value):
         return "a path or a name"

@@ -8,7 +8,7 @@ import re
 from knowhy.subjects.bindings import stored_attributes
 from knowhy.subjects.candidates import Candidate, Findings, spread, unset
 from knowhy.subjects.exclusions import exclusion
-from knowhy.subjects.source import Source, calls, dotted, elements, read_literal
+from knowhy.subjects.source import Source, calls, dotted, elements, left_at_default, read_literal
 
 _DECORATORS = frozenset(("dataclass", "define", "frozen", "mutable", "attrs", "attr", "s", "chz"))
 _BASES = frozenset(("BaseModel", "BaseSettings", "NamedTuple", "PretrainedConfig", "Struct", "BaseConfig"))
@@ -84,17 +84,10 @@ def _read_anywhere(tree: ast.AST, node: ast.ClassDef) -> bool:
 
 
 def _overridden(tree: ast.AST, owner: str, names: list[str], name: str) -> bool:
-    """Whether any call of the class gives the field itself (or may, through ``**``)."""
-    for called, call in calls(tree):
-        last = called.rpartition(".")[2]
-        if last == "replace" or called == f"{owner}.from_dict":
-            given = {k.arg for k in call.keywords}
-            if name in given:
-                return True
-        if last != owner:
-            continue
-        if any(k.arg in (name, None) for k in call.keywords) or any(isinstance(a, ast.Starred) for a in call.args):
-            return True
-        if name in names[: len(call.args)]:
-            return True
-    return False
+    """Whether every call of the class gives the field itself (or may, through ``**``), or a later ``replace`` does."""
+    left = [left_at_default(call, names, name) for called, call in calls(tree) if called.rpartition(".")[2] == owner]
+    replaced = any(
+        called.rpartition(".")[2] in ("replace", "evolve", "_replace") and name in {k.arg for k in call.keywords}
+        for called, call in calls(tree)
+    )
+    return replaced or (bool(left) and not any(left))

@@ -95,11 +95,11 @@ def _candidates(
         yield from spread(source, "keyword", default, base)
         return
     value = read_literal(default)
-    if value is None or option.text("action") not in ("", "store") or option.true("multiple"):
-        return
-    if isinstance(value, bool):
-        # ``type=bool`` reads "False" as true, so the default itself is what can be changed.
+    if isinstance(value, bool) and not option.click:
+        # ``type=bool`` reads "False" as true, and ``store_true`` cannot say no: only the default can be changed.
         yield replace(base, value=value, origin=source.origin("keyword", default), choices=(False, True))
+        return
+    if value is None or option.text("action") not in ("", "store") or option.true("multiple"):
         return
     if "nargs" in option.keywords and read_literal(option.keywords["nargs"]) not in ("?", None):
         return

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from knowhy.subjects.candidates import Candidate, Findings, spread, unset
 from knowhy.subjects.exclusions import excluded_call, exclusion
 from knowhy.subjects.roles import guess
-from knowhy.subjects.source import Source, calls, elements, read_literal
+from knowhy.subjects.source import Source, calls, dotted, elements, read_literal
 
 # Arguments that people give by position: (call, place, keyword).
 _BY_PLACE: tuple[tuple[str, int, str], ...] = (
@@ -18,15 +18,18 @@ _BY_PLACE: tuple[tuple[str, int, str], ...] = (
     (r"clip_grad_norm_|clip_grad_value_", 1, "max_norm"),
 )
 
+_EVALUATION = re.compile(r"(?i)(\w*[_.])?(eval|evaluation|val|valid|validation|test|holdout)(_?\w*)?")
+
 
 def find_keywords(source: Source, findings: Findings) -> None:
     """Add literal keyword arguments of calls that build or train something."""
     skipped = _declarations(source.tree)
+    judging = _for_evaluation(source.tree)
     for name, call in calls(source.tree):
         last = name.rpartition(".")[2]
         if id(call) in skipped or not last:
             continue
-        why = excluded_call(last)
+        why = "evaluation" if id(call) in judging else excluded_call(last)
         for keyword, node in _arguments(last, call):
             value = read_literal(node)
             if value is None and not elements(node):
@@ -66,6 +69,15 @@ def _arguments(last: str, call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
     for pattern, place, name in _BY_PLACE:
         if re.fullmatch(pattern, last) and len(call.args) > place:
             yield name, call.args[place]
+
+
+def _for_evaluation(tree: ast.Module) -> frozenset[int]:
+    """Calls that make what results are judged on: ``test_loader = DataLoader(..., batch_size=1000)``."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and any(_EVALUATION.fullmatch(dotted(t) or "-") for t in node.targets):
+            found.update(id(n) for n in ast.walk(node.value) if isinstance(n, ast.Call))
+    return frozenset(found)
 
 
 def _declarations(tree: ast.Module) -> frozenset[int]:

@@ -42,7 +42,8 @@ def lay_out(home: Path, folder: Path, script: str) -> None:
                 target.symlink_to(os.path.abspath(entry.path), target_is_directory=True)
         elif entry.is_file():
             size = entry.stat().st_size
-            if size <= _COPIED_UP_TO and copied + size <= _COPIED_IN_ALL:
+            small = size <= _COPIED_UP_TO and copied + size <= _COPIED_IN_ALL
+            if small and os.access(entry.path, os.R_OK):
                 shutil.copyfile(entry.path, target)
                 copied += size
             else:

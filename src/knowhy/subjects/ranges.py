@@ -18,6 +18,7 @@ Every range holds its default: bounds move outwards where they must.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from knowhy.model.space import Choices, Domain, Interval, Scalar
@@ -38,7 +39,7 @@ def domain_of(role: Role, value: Number, call: str = "", *, whole: bool | None =
         return Choices((value, 4, 8, 16))  # a negative depth means: no limit
     if whole:
         return _whole(role, int(value), name)
-    return _real(role, float(value), call, name)
+    return _real(role, float(value), call)
 
 
 def default_in(domain: Domain, value: Scalar) -> Scalar:
@@ -113,21 +114,21 @@ def _times_of_leaf(value: int, name: str) -> Interval:
     return Interval(min(value, max(least, value // 8)), max(8 * value, 16), "log", integer=True)
 
 
-def _real(role: Role, value: float, call: str, name: str) -> Interval:
+def _real(role: Role, value: float, call: str) -> Interval:
     if value < 0:
         return _interval(2 * value, 0.0, value)
-    if value == 0:
-        return _interval(0.0, _HIGH_FROM_ZERO.get(role, 1.0), 0.0)
+    if value < 1e-30:  # a log scale from here would reach below the smallest float
+        return _interval(0.0, _HIGH_FROM_ZERO.get(role, 1.0), value)
     build = _BUILDERS.get(role)
     if build is not None:
         found = build(value)
-    elif role in ("warmup", "schedule") and value <= 1:
+    elif role in ("warmup", "schedule") and 0.02 < value <= 1:
         found = _interval(0.0, 1.0 if role == "schedule" else max(0.5, min(2 * value, 1.0)), value)
     elif role in ("warmup", "epochs", "width", "batch_size", "depth", "trees"):
         found = _interval(value / 4, value * 4, value, log=True)
     else:
         found = _plain(value)
-    if role == "learning_rate" and "boost" in f"{call}{name}".lower() + ("boost" if "LGBM" in call else ""):
+    if role == "learning_rate" and re.search(r"(?i)boost|xgb|lgbm|lightgbm", call):
         return Interval(found.low, max(min(found.high, 1.0), value), found.scale)
     return found
 
@@ -169,6 +170,7 @@ _HIGH_FROM_ZERO: dict[Role, float] = {
     "beta2": 0.999,
     "epsilon": 1e-3,
     "warmup": 0.5,
+    "min_samples": 0.1,
     "label_smoothing": 0.3,
     "gradient_clip": 5.0,
     "gamma": 5.0,

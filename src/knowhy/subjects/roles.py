@@ -93,9 +93,10 @@ ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
 # How many of the alternatives are offered to a script that mentions fewer than two.
 _COMMON = {"activation": 3, "optimizer": 3, "kernel": 3, "schedule": 3}
 
-# What scikit-learn accepts, by call and keyword: (pattern of the call, keyword, role, values, confidence).
+# What scikit-learn and Keras accept, by call and keyword: (pattern of the call, keyword, role, values, confidence).
 _ACCEPTED: tuple[tuple[str, str, Role, tuple[str, ...], float], ...] = (
     (r"MLP\w+", "activation", "activation", ("identity", "logistic", "tanh", "relu"), 0.6),
+    (r"Dense|Conv\dD|SeparableConv\dD", "activation", "activation", ("relu", "tanh", "gelu", "elu", "selu"), 0.5),
     (r"MLP\w+", "solver", "optimizer", ("lbfgs", "sgd", "adam"), 0.6),
     (r"MLP\w+", "learning_rate", "schedule", ("constant", "invscaling", "adaptive"), 0.3),
     (r"(Nu)?SV[CR]", "kernel", "kernel", ("linear", "poly", "rbf", "sigmoid"), 0.75),
@@ -160,16 +161,16 @@ _RULES: tuple[tuple[Role, float, str], ...] = tuple(
         ("depth", 0.75, r"(n|num|nb)_?(\w+_)?(layers?|blocks?)|depth|layers|num_hidden|n_blocks|(\w+_)?depth"
          r"|(\w+_)?num_layers|n_hidden_layers|blocks|n_?layers?"),
         ("context", 0.35, r"block_size|(max_)?(seq|sequence)(uence)?_?(len|length)|context(_\w+)?|max_(len|length)"
-         r"|ctx(_len|_length|_size)?|n_ctx|n_positions|(\w+_)?window(_size)?"),
+         r"|bptt|ctx(_len|_length|_size)?|n_ctx|n_positions|(\w+_)?window(_size)?"),
         ("width", 0.8, r"(\w+_)?(hidden|hid|width|units|neurons)(_?(size|sizes|dims?|units|layers?|layer_sizes|features"
          r"|channels|width))?(_\d+)?|(n|d|dim|num)_?(embd?|embed|model|inner|ff|ffn|hidden|hid)"
          r"|hidden_layer_sizes(_\d+)?"
          r"|embed(ding)?(_?(dim|size|d))?|(model|emb|embd|ff|ffn|mlp|latent|inner|feature|attn|bottleneck|state)_?"
          r"(dim|size|width)|num_(filters|channels|units|neurons)|n_(filters|channels|units|neurons)|filters|layer_sizes"
          r"(_\d+)?|d_?(model|ff|inner|hidden)|fc\d?|dim|(mlp|ffn?|expansion)_?(ratio|mult\w*|factor)|aspect_ratio"
-         r"|hidden\d|h\d|units\d|n_components|rank|lora_r"),
-        ("epochs", 0.55, r"(\w+_)?(n|num|max|total|nb|train(ing)?)?_?(\w+_)?(epochs?|iters?|iterations|steps|updates)"
-         r"|max_iter|n_iter|iters|train_(epochs|steps|iters)|num_train_epochs|epoch"),
+         r"|em_?size|nhid|hidden\d|h\d|units\d|n_components|rank|lora_r"),
+        ("epochs", 0.55, r"(\w+_)?(n|num|max|total|nb|train(ing)?)?_?(\w+_)?(epochs?|iters?|iterations|(time)?steps"
+         r"|updates)|max_iter|n_iter|iters|train_(epochs|steps|iters)|num_train_epochs|epoch"),
         ("other", 0.3, r"patience|n_iter_no_change|early_stopping_rounds|ema(_\w+)?|\w+_ratio|\w+_scale|\w+_weight"
          r"|\w+_decay|\w+_rate|\w+_factor|\w+_coef(f)?|\w+_prob|\w+_penalty"),
     )
@@ -178,6 +179,7 @@ _RULES: tuple[tuple[Role, float, str], ...] = tuple(
 # Keywords that mean something only to what they are passed to: (call, keyword, role, confidence).
 _IN_CALLS: tuple[tuple[str, str, Role, float], ...] = (
     (r"(Feature)?(Alpha)?Dropout(\d[dD])?|DropPath|SpatialDropout\dD", r"p|rate|drop_prob", "dropout", 0.9),
+    (r"\w*LR|\w*Schedule\w*", r"(max|base|peak)_lr|initial_learning_rate", "learning_rate", 0.9),
     (r"\w*LR|\w*Scheduler|\w*Decay|\w*Schedule", r".*", "schedule", 0.35),
     (r"Random(Horizontal|Vertical)Flip|RandomErasing|ColorJitter|RandomRotation|RandAugment|Mix[uU]p", r".*",
      "augmentation", 0.5),
@@ -186,6 +188,7 @@ _IN_CALLS: tuple[tuple[str, str, Role, float], ...] = (
     (r"(CrossEntropyLoss|cross_entropy)", r"label_smoothing", "label_smoothing", 0.65),
     (r"(Dense|LSTM|GRU|LSTMCell|GRUCell)", r"units|hidden_size", "width", 0.8),
     (r"(LSTM|GRU|RNN|TransformerEncoder|TransformerDecoder)", r"num_layers", "depth", 0.7),
+    (r"(Nu|Linear)?SV[CR]|LogisticRegression|Lasso|Ridge\w*|ElasticNet", r"max_iter", "epochs", 0.25),
     (r"(RMSprop)", r"alpha|rho", "beta2", 0.4),
     (r"(LeakyReLU|leaky_relu|ELU)", r"alpha|negative_slope", "activation", 0.3),
     (r"(HistGradientBoosting|LGBM|XGB|CatBoost)\w*", r"max_iter|iterations", "trees", 0.72),

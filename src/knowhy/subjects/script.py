@@ -98,8 +98,13 @@ class ScriptSubject:
     def render(self, point: Point, seed: int | None = None) -> str:
         """The script's source with ``point`` (and ``seed``) as its literals and its options' defaults.
 
+        Line ends are those of the script: write it with ``newline=""``, or take ``render_bytes``.
         Raises SubjectError for names that are not in the space.
         """
+        return self.render_bytes(point, seed).decode(self._source.encoding)
+
+    def render_bytes(self, point: Point, seed: int | None = None) -> bytes:
+        """What ``render`` gives, in the script's own encoding: every byte beside the literals is kept."""
         changes = [
             change
             for parameter, value in self._values(point)
@@ -107,15 +112,16 @@ class ScriptSubject:
         ]
         if seed is not None:
             changes += [c for o in self.seeds if (c := self._literal_change(o, seed % _LARGEST_SEED)) is not None]
-        return splice(self._source, changes).decode(self._source.encoding)
+        return splice(self._source, changes)
 
     def _values(self, point: Point) -> list[tuple[Parameter, Scalar]]:
         for name in point:
             if name not in self.space:
                 raise SubjectError(f"{name} is no parameter of {self.path}", "take the names from the study's space")
         found = []
+        full = self.space.complete(point)
         for parameter in self.space:
-            value = point.get(parameter.name, parameter.default)
+            value = full[parameter.name]
             if isinstance(parameter.domain, Interval) and parameter.domain.integer and isinstance(value, float):
                 value = round(value)
             found.append((parameter, value))

@@ -17,20 +17,22 @@ _SEEDING = re.compile(
     r"|random\.key|Random|Generator)"
 )
 _KEYWORD = re.compile(r"(random_|rng_|global_|torch_|np_|data_)?(seed|random_state)")
-_FOR_EVALUATION = re.compile(r"(?i)(\w*_)?(eval|val|valid|test|split|holdout|data|dataset)(_\w*)?")
+_FOR_DATA = re.compile(r"(?i)(\w*_)?(eval|evaluate|evaluation|val|valid|test|split|holdout|data|dataset)(_\w*)?")
+_DATA_FUNCTION = re.compile(r"(?i)(load|read|fetch|prepare|split|download)(_\w+)?|_(load|read|split)(_\w+)?")
+_OWN_GENERATOR = ("default_rng", "RandomState", "Random", "Generator", "PCG64", "SeedSequence", "Philox", "MT19937")
 
 
 def find_seeds(source: Source, scopes: tuple[Scope, ...], findings: Findings) -> None:
     """Add seeds that stand in constants and in calls; those that fix the data are told and kept."""
     for scope in scopes:
         _constants(source, scope, findings)
-    fixed = _fixed_for_evaluation(source.tree)
+    named = bool(findings.seeds)
+    fixed = _fixed_for_data(source.tree)
     for name, call in calls(source.tree):
         last = name.rpartition(".")[2]
         for node in _seeded_by(name, call):
-            literal = _whole_number(node)
+            literal, what = _whole_number(node), ast.unparse(node)
             if excluded_call(last) in ("evaluation", "the data") or id(call) in fixed:
-                what = ast.unparse(node)
                 if literal is not None or isinstance(node, ast.Name):
                     findings.note(
                         f"{last}(... {what}) at line {node.lineno} draws the data or the split"
@@ -41,7 +43,9 @@ def find_seeds(source: Source, scopes: tuple[Scope, ...], findings: Findings) ->
                         )
                     )
                 continue
-            if literal is not None:
+            if literal is not None and named and last in _OWN_GENERATOR:
+                findings.note(f"{last}({what}) at line {node.lineno} is kept: the script names its seed elsewhere")
+            elif literal is not None:
                 findings.seeds.append(source.origin("keyword", literal))
     unique = {(seed.start, seed.end, seed.flag): seed for seed in findings.seeds}
     findings.seeds[:] = sorted(unique.values(), key=lambda seed: (seed.line, seed.start))
@@ -60,7 +64,7 @@ def _constants(source: Source, scope: Scope, findings: Findings) -> None:
             number = _whole_number(value)
             if exclusion(name) != "seed" or number is None:
                 continue
-            if _FOR_EVALUATION.fullmatch(name.lower().removesuffix("_seed").removesuffix("seed") or "-"):
+            if _FOR_DATA.fullmatch(name.lower().removesuffix("_seed").removesuffix("seed") or "-"):
                 findings.note(f"{name} at line {value.lineno} fixes the data or the evaluation: it is kept")
             else:
                 findings.seeds.append(source.origin("constant", number))
@@ -86,10 +90,17 @@ def _whole_number(node: ast.expr) -> ast.expr | None:
     return None
 
 
-def _fixed_for_evaluation(tree: ast.AST) -> frozenset[int]:
-    """Seeding calls whose result is kept for the data or the evaluation: ``val_rng = default_rng(0)``."""
+def _fixed_for_data(tree: ast.AST) -> frozenset[int]:
+    """Calls whose random numbers make the data or the split: ``val_rng = default_rng(0)``, or inside ``load_data``."""
     found: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and any(_FOR_EVALUATION.fullmatch(dotted(t) or "-") for t in node.targets):
-            found.update(id(n) for n in ast.walk(node.value) if isinstance(n, ast.Call))
+        named: list[str] = []
+        if isinstance(node, ast.Assign):
+            named = [dotted(t) for t in node.targets]
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            named = [node.name] if _FOR_DATA.fullmatch(node.name) or _DATA_FUNCTION.fullmatch(node.name) else []
+        if isinstance(node, ast.Assign) and not any(_FOR_DATA.fullmatch(name or "-") for name in named):
+            continue
+        if named:
+            found.update(id(n) for n in ast.walk(node) if isinstance(n, ast.Call))
     return frozenset(found)

@@ -248,3 +248,10 @@ def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for node in sorted(found, key=lambda call: (call.lineno, call.col_offset)):
         yield dotted(node.func), node
+
+
+def left_at_default(call: ast.Call, names: Sequence[str], name: str) -> bool:
+    """Whether ``call`` surely gives no value to ``name``, one of the arguments ``names`` in their order."""
+    if any(k.arg in (name, None) for k in call.keywords) or any(isinstance(a, ast.Starred) for a in call.args):
+        return False
+    return name not in names[: len(call.args)]

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from knowhy.model.objective import Objective
 from knowhy.model.state import State
 from knowhy.model.theory import ParameterRequest, Theory
+from knowhy.theorists.failures import failures
 from knowhy.theorists.hindsight import suggestions
 from knowhy.theorists.limits import limits
 from knowhy.theorists.pointers import pointed_to
 from knowhy.theorists.questions import Question, parameter_question
 from knowhy.theorists.reading import Reading
 from knowhy.theorists.requests import requests
-from knowhy.theorists.structure import costs, failures, pairs
+from knowhy.theorists.responses import idle, table
+from knowhy.theorists.structure import costs, pairs
 
 _MOST_LIVE = 24
 _MOST_NEW = 4
-_FIRST_PARAMETERS = 4
-_FIRST_PAIRS = 2
-_ROOM_FOR_MORE = 14
+_FIRST_QUESTIONS = 4
+_ROOM_FOR_MORE = 12
 _SETTLED = 0.04
 
 
@@ -32,7 +34,7 @@ class Builtin:
     name = "builtin"
 
     def propose(self, state: State) -> Sequence[Theory | ParameterRequest]:
-        """New theories (at most 24 at the start, at most four a call later) and at most two requests."""
+        """New theories (at most 24 at the start, about four a call later) and at most two requests."""
         if not state.objectives or not state.space.active:
             return ()
         reading = Reading(state)
@@ -40,17 +42,17 @@ class Builtin:
         known = {frozenset(theory.claims) for theory in state.theories.values()}
         start = state.finished <= 1 or not any(theory.by == self.name for theory in state.theories.values())
         room = _MOST_LIVE - _live(state)
-        if not start:
-            room = min(room, _MOST_NEW)
+        most = room if start else _MOST_NEW
         found: list[Theory] = []
         questions = list(_opening(reading))
         if not start:
             questions += _later(reading, _live(state))
         for question in sorted(questions, key=lambda q: -q.weight):
-            if question.text in asked:
+            if question.text in asked and not question.adds:
                 continue
             fresh = [t for t in question.theories(state.finished) if frozenset(t.claims) not in known]
-            if len(fresh) < 2 or len(fresh) > room - len(found):
+            allowed = min(room, most) - len(found) if found else room  # a single question may have many answers
+            if not (1 if question.adds else 2) <= len(fresh) <= allowed:
                 continue
             found += fresh
             asked.add(question.text)
@@ -67,16 +69,17 @@ def _opening(reading: Reading) -> Iterator[Question]:
     """The few questions that an experienced person would ask before the second trial."""
     for order, objective in enumerate(reading.state.objectives):
         scale = 1.0 if order == 0 else 0.8
-        yield from _scaled(_first_parameters(reading, objective), scale)
-        first_pairs = sorted(pairs(reading, objective), key=lambda q: -q.weight)[:_FIRST_PAIRS]
-        yield from _scaled(first_pairs, scale)
+        singles = list(_single(reading, objective))[:_FIRST_QUESTIONS]
+        couples = sorted(pairs(reading, objective), key=lambda q: -q.weight)
+        couples = couples[: max(1, _FIRST_QUESTIONS - len(singles))]
+        yield from _scaled([*singles[: _FIRST_QUESTIONS - len(couples[:1])], *couples], scale)
         if reading.state.completed:
             yield from _scaled(limits(reading, objective), scale)
     yield from costs(reading)
 
 
-def _first_parameters(reading: Reading, objective: Objective) -> Iterator[Question]:
-    for parameter in reading.ranked[:_FIRST_PARAMETERS]:
+def _single(reading: Reading, objective: Objective) -> Iterator[Question]:
+    for parameter in reading.ranked:
         question = parameter_question(reading, objective, parameter)
         if question is not None:
             yield question
@@ -94,13 +97,14 @@ def _later(reading: Reading, live: int) -> Iterator[Question]:
             if question is None:
                 continue
             if parameter.name in opened:
-                yield Question(question.text, question.rivals, 0.9)
+                yield replace(question, weight=0.9)
             elif live < _ROOM_FOR_MORE:
-                yield Question(question.text, question.rivals, 0.5 * question.weight)
+                yield replace(question, weight=0.5 * question.weight)
         if live < _ROOM_FOR_MORE:
-            yield from _scaled(pairs(reading, objective), 0.5)
+            quiet = idle(table(reading, objective))
+            yield from _scaled([q for q in pairs(reading, objective) if not quiet & set(q.about)], 0.5)
 
 
 def _scaled(questions: Iterator[Question] | Sequence[Question], scale: float) -> Iterator[Question]:
     for question in questions:
-        yield Question(question.text, question.rivals, scale * question.weight)
+        yield replace(question, weight=scale * question.weight)

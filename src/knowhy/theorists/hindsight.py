@@ -8,7 +8,6 @@ import numpy as np
 
 from knowhy.engine.claims import render
 from knowhy.model.objective import Objective
-from knowhy.model.space import Interval
 from knowhy.model.theory import (
     Effect,
     Interacts,
@@ -18,7 +17,7 @@ from knowhy.model.theory import (
     Theory,
 )
 from knowhy.theorists.questions import Question, Rival, effect, parameter_question
-from knowhy.theorists.reading import Reading, better, nice, number, worse
+from knowhy.theorists.reading import Reading, better, number, says, worse
 from knowhy.theorists.responses import Table, best_region, interactions, rank_correlation, shares, table, unusual
 from knowhy.theorists.structure import pair_text
 
@@ -51,35 +50,33 @@ def _knees(reading: Reading, objective: Objective) -> Iterator[Question]:
     """Where a first step in one direction is believed to help, whether a further one does."""
     m, known = objective.metric, _asked(reading)
     for lever in reading.levers:
-        domain = lever.parameter.domain
-        assert isinstance(domain, Interval)
         for improves in (True, False):
             found = known.get((render(effect(lever, objective, improves)),))
             if found is None or reading.state.beliefs.get(found[0], 0.5) < _SUPPORTED:
                 continue
-            a, b = domain.to_unit(float(lever.start)), domain.to_unit(float(lever.end))
+            a, b = lever.place(lever.start), lever.place(lever.end)
             step = max(b - a, 0.15)
             if improves:
-                start, end = lever.end, nice(domain, min(1.0, b + step))
-                room, word, why = domain.to_unit(float(end)) - b, "more", lever.entry.less.because
+                start, end = lever.end, lever.at(b + step)
+                room, why = lever.place(end) - b, lever.entry.less.because
             else:
-                start, end = nice(domain, max(0.0, a - step)), lever.start
-                room, word, why = a - domain.to_unit(float(start)), "less", lever.entry.more.because
+                start, end = lever.at(a - step), lever.start
+                room, why = a - lever.place(start), lever.entry.more.because
             if room < 0.08:
                 continue
             good, bad = (better(objective), worse(objective)) if improves else (worse(objective), better(objective))
-            p, at = lever.name, number(lever.end if improves else lever.start)
+            p, at, pull = lever.name, number(lever.end if improves else lever.start), lever.pull(improves)
             yield Question(
-                f"does still {word} {p} help {m}?",
+                f"how far does the help of {pull} go for {m}?",
                 (
                     Rival(
-                        f"Enough is enough: past {at}, still {word} {p} hurts",
-                        f"The first step helped ({found[0]}); further on the other side of the trade-off takes over. "
-                        + why,
+                        f"There is a knee: past {p} = {at}, {says(pull, 'hurts')}",
+                        f"The first step helped ({found[0]}); further on the other side of the trade takes over: "
+                        + _inside(why.replace("{p}", p)),
                         (Effect(p, start, end, bad, m),),
                     ),
                     Rival(
-                        f"Still {word} {p} helps, past {at}",
+                        f"Past {p} = {at}, {says(pull, 'still helps')}",
                         f"What made the first step help ({found[0]}) is not used up at {at}.",
                         (Effect(p, start, end, good, m),),
                     ),
@@ -159,32 +156,27 @@ def _leftovers(objective: Objective, data: Table) -> Iterator[Question]:
 
 
 def _order(objective: Objective, data: Table) -> Iterator[Question]:
-    """Which of the two parameters that seem to matter most does."""
+    """Which of the two or three parameters that seem to matter most does."""
     if len(data.levers) < 2 or data.size < 2 * len(data.levers) + 6:
         return
-    explained = shares(data)
-    first, second = (int(j) for j in np.argsort(-explained, kind="stable")[:2])
-    if explained[first] < 0.2:
+    explained, m = shares(data), objective.metric
+    top = [int(j) for j in np.argsort(-explained, kind="stable")[:3] if explained[j] > 0.05]
+    if len(top) < 2 or explained[top[0]] < 0.2:
         return
-    a, b, m = data.levers[first].name, data.levers[second].name, objective.metric
-    yield Question(
-        f"which matters more for {m}, {a} or {b}?",
-        (
-            Rival(
-                f"{a} matters most",
-                f"Alone it follows {explained[first]:.0%} of the order of {data.size} trials, {b} "
-                f"{explained[second]:.0%}.",
-                (MattersMore(a, b, m),),
-            ),
-            Rival(
-                f"{b} matters more than {a}",
-                f"Trials are not spread evenly: {a} was varied more where it counts, and {b} has a larger range "
-                "still to show.",
-                (MattersMore(b, a, m),),
-            ),
-        ),
-        0.45 + 0.2 * float(explained[first]),
+    names = [data.levers[j].name for j in top]
+    seen = ", ".join(f"{n} {explained[j]:.0%}" for n, j in zip(names, top, strict=True))
+    rivals = tuple(
+        Rival(
+            f"{name} matters most",
+            f"Taken alone, parameters explain these shares of the order of {data.size} trials: {seen}."
+            if place == 0
+            else f"Trials are not spread evenly: {names[0]} was varied more where it counts, and {name} has range left "
+            "to show.",
+            tuple(MattersMore(name, other, m) for other in names if other != name),
+        )
+        for place, name in enumerate(names)
     )
+    yield Question(f"which parameter matters most for {m}?", rivals, 0.45 + 0.2 * float(explained[top[0]]))
 
 
 def _strong(reading: Reading, objective: Objective, data: Table) -> Iterator[Question]:
@@ -207,10 +199,9 @@ def _regions(objective: Objective, data: Table) -> Iterator[Question]:
         if region is None:
             continue
         lever = data.levers[int(j)]
-        domain, p = lever.parameter.domain, lever.name
-        assert isinstance(domain, Interval)
-        low, high = float(nice(domain, region[0])), float(nice(domain, region[1]))
-        below, above = domain.to_unit(low) > 0.08, domain.to_unit(high) < 0.92
+        p = lever.name
+        low, high = float(lever.at(region[0])), float(lever.at(region[1]))
+        below, above = lever.place(low) > 0.08, lever.place(high) < 0.92
         if low >= high or not (below or above):
             continue
         count = max(4, data.size // 4)
@@ -219,21 +210,21 @@ def _regions(objective: Objective, data: Table) -> Iterator[Question]:
         if below and above:
             rivals.append(
                 Rival(
-                    f"The best {p} lies between {number(low)} and {number(high)}",
+                    f"The best value of {p} lies between {number(low)} and {number(high)}",
                     why,
                     (Optimum(m, p, "between", low, high),),
                 )
             )
             rivals.append(
                 Rival(
-                    f"The best {p} is still lower, below {number(low)}",
+                    f"The best value of {p} is still lower, below {number(low)}",
                     lever.entry.less.because.replace("{p}", p),
                     (Optimum(m, p, "below", low, low),),
                 )
             )
             rivals.append(
                 Rival(
-                    f"The best {p} is still higher, above {number(high)}",
+                    f"The best value of {p} is still higher, above {number(high)}",
                     lever.entry.more.because.replace("{p}", p),
                     (Optimum(m, p, "above", high, high),),
                 )
@@ -241,23 +232,29 @@ def _regions(objective: Objective, data: Table) -> Iterator[Question]:
         elif above:
             rivals.append(
                 Rival(
-                    f"The best {p} is at the low end, below {number(high)}", why, (Optimum(m, p, "below", high, high),)
+                    f"The best value of {p} is at the low end, below {number(high)}",
+                    why,
+                    (Optimum(m, p, "below", high, high),),
                 )
             )
             rivals.append(
                 Rival(
-                    f"The best {p} is higher, above {number(high)}",
+                    f"The best value of {p} is higher, above {number(high)}",
                     lever.entry.more.because.replace("{p}", p),
                     (Optimum(m, p, "above", high, high),),
                 )
             )
         else:
             rivals.append(
-                Rival(f"The best {p} is at the high end, above {number(low)}", why, (Optimum(m, p, "above", low, low),))
+                Rival(
+                    f"The best value of {p} is at the high end, above {number(low)}",
+                    why,
+                    (Optimum(m, p, "above", low, low),),
+                )
             )
             rivals.append(
                 Rival(
-                    f"The best {p} is lower, below {number(low)}",
+                    f"The best value of {p} is lower, below {number(low)}",
                     lever.entry.less.because.replace("{p}", p),
                     (Optimum(m, p, "below", low, low),),
                 )
@@ -272,11 +269,13 @@ def _tuning(reading: Reading, objective: Objective, data: Table) -> Iterator[Que
         return
     m = objective.metric
     best = data.units[int(np.argmin(data.cost))]
-    for j in np.argsort(-shares(data), kind="stable")[:2]:
+    explained = shares(data)
+    for j in np.argsort(-explained, kind="stable")[:2]:
+        if explained[j] < 0.1:
+            return
         lever = data.levers[int(j)]
-        domain, p, u = lever.parameter.domain, lever.name, float(best[j])
-        assert isinstance(domain, Interval)
-        start, end = nice(domain, max(0.0, u - 0.1)), nice(domain, min(1.0, u + 0.1))
+        p, u = lever.name, float(best[j])
+        start, end = lever.at(u - 0.15), lever.at(u + 0.15)
         if not start < end:
             continue
         yield Question(
@@ -288,15 +287,20 @@ def _tuning(reading: Reading, objective: Objective, data: Table) -> Iterator[Que
                     (Effect(p, start, end, "does not change", m, None, _NEAR_BEST),),
                 ),
                 Rival(
-                    f"Near the best, more {p} still helps",
+                    f"Near the best, {says(lever.pull(True), 'still helps')}",
                     lever.entry.more.because.replace("{p}", p),
                     (Effect(p, start, end, better(objective), m, None, _NEAR_BEST),),
                 ),
                 Rival(
-                    f"Near the best, less {p} still helps",
+                    f"Near the best, {says(lever.pull(False), 'still helps')}",
                     lever.entry.less.because.replace("{p}", p),
                     (Effect(p, start, end, worse(objective), m, None, _NEAR_BEST),),
                 ),
             ),
             0.4,
         )
+
+
+def _inside(text: str) -> str:
+    """A sentence as it stands after a colon."""
+    return text[0].lower() + text[1:]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from knowhy.model.objective import Objective
 from knowhy.model.theory import Claim, Effect, Matters, MattersMore, Optimum
 from knowhy.theorists.questions import Question, Rival, effect, parameter_question
-from knowhy.theorists.reading import Lever, Reading, better, generalises, worse
+from knowhy.theorists.reading import Lever, Reading, better, generalises, says, worse
 
 _MOST_CLAIMS = 3
 
@@ -27,8 +27,8 @@ def limits(reading: Reading, objective: Objective) -> Iterator[Question]:
         names = [p.name for p in top]
         rivals.append(
             Rival(
-                f"Nothing here matters: {m} is at its floor, and the rest is seeds",
-                f"Data and noise set the floor; within these ranges {', '.join(names[:-1])} and {names[-1]} move {m} "
+                f"Nothing here matters: {m} is as good as it gets, and the rest is seeds",
+                f"Data and noise set the limit; within these ranges {', '.join(names[:-1])} and {names[-1]} move {m} "
                 "by "
                 "less than another seed does.",
                 tuple(Matters(name, m, False) for name in names),
@@ -43,35 +43,35 @@ def _fit_rivals(reading: Reading, objective: Objective, fits: list[Lever]) -> li
     gap, train = reading.gap(objective), reading.train(objective)
     restraint = [x for x in fits if x.entry.part == "regulariser"] or fits
     capacity = [x for x in fits if x.entry.part == "capacity"] or fits
-    first, second = restraint[0], next((x for x in capacity if x is not restraint[0]), None)
+    first = restraint[0]
+    second = next((x for x in capacity if x is not first), None)
+    first = reading.toward(first, first.entry.gap == "-")
     over: list[Claim] = [effect(first, objective, first.entry.gap == "-")]
     if gap is not None:
         over.insert(
             0, Effect(first.name, first.start, first.end, "lowers" if first.entry.gap == "-" else "raises", gap)
         )
-    if second is not None:
+    elif second is not None:
         over.append(effect(second, objective, second.entry.gap == "-"))
-    lead = capacity[0]
-    other = next((x for x in restraint if x is not lead), None)
+    lead = reading.toward(capacity[0], capacity[0].entry.train == "-")
+    other = next((x for x in restraint if x is not capacity[0]), None)
     under: list[Claim] = [effect(lead, objective, lead.entry.train == "-")]
     if train is not None:
         verb = better(objective) if lead.entry.train == "-" else worse(objective)
         under.insert(0, Effect(lead.name, lead.start, lead.end, verb, train))
-    if other is not None:
+    elif other is not None:
         under.append(effect(other, objective, other.entry.train == "-"))
-    cure = f"more {first.name}" if first.entry.gap == "-" else f"less {first.name}"
-    feed = f"more {lead.name}" if lead.entry.train == "-" else f"less {lead.name}"
-    closes = "closes the gap and" if gap is not None else "keeps it from memorising and"
+    cure = first.pull(first.entry.gap == "-")
+    cure = says(cure, "helps") if gap is None else f"{says(cure, 'closes')} the gap, and that pays"
     return [
         Rival(
-            f"The model overfits: {cure} {closes} helps",
+            f"The model overfits: {cure}",
             "It has more freedom than the data can pin down and spends it on single examples; whatever restrains it "
-            "costs "
-            "training loss and pays on new data.",
+            "costs fit on the training data and pays on new ones.",
             tuple(over[:_MOST_CLAIMS]),
         ),
         Rival(
-            f"The model underfits: {feed} helps",
+            f"The model underfits: {says(lead.pull(lead.entry.train == '-'), 'helps')}",
             "It has not learnt all that the data show, on the training set as little as on new data; restraint takes "
             "away "
             "from what is short already.",

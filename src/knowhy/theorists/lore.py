@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from knowhy.theorists import lore_models, lore_nets
+from knowhy.theorists import lore_models, lore_nets, lore_steps, lore_trees
 from knowhy.theorists.lore_entry import Answer, Entry, Family
 
-__all__ = ["CURES", "ROLE_WORDS", "VALUES", "Answer", "Cure", "Entry", "Family", "entry_for"]
+__all__ = ["CURES", "PULLS", "ROLE_WORDS", "VALUES", "Answer", "Cure", "Entry", "Family", "entry_for"]
 
 Kind = Literal["overfitting", "underfitting", "too_short", "divergence", "oscillation", "plateau", "noise", "stalled"]
 
@@ -36,7 +36,9 @@ _UNKNOWN = Entry(
 )
 
 _TABLE: dict[tuple[str, Family], Entry] = {
-    (entry.role, family): entry for entry in (*lore_nets.ENTRIES, *lore_models.ENTRIES) for family in entry.families
+    (entry.role, family): entry
+    for entry in (*lore_steps.ENTRIES, *lore_nets.ENTRIES, *lore_trees.ENTRIES, *lore_models.ENTRIES)
+    for family in entry.families
 }
 
 _RELATED: dict[Family, tuple[Family, ...]] = {
@@ -77,6 +79,8 @@ VALUES: dict[str, str] = {
     "muon": "Muon orthogonalises the update of each matrix, so that no direction is starved.",
     "lbfgs": "L-BFGS uses curvature and the full batch: on small data sets it converges faster and further.",
     "adagrad": "Adagrad slows down coordinates that were updated often, which suits sparse features.",
+    "scale": "Dividing by the variance of the features keeps distances where the kernel is sensitive.",
+    "auto": "One over the number of features is the old default, which suits standardised features.",
     "rbf": "A Gaussian kernel can bend the boundary wherever data ask for it.",
     "linear": "A linear rule has little variance; with many features it is often all that the data support.",
     "poly": "A polynomial kernel builds products of features, which some problems are made of.",
@@ -98,6 +102,31 @@ VALUES: dict[str, str] = {
     "false": "What is not switched on cannot interfere, and costs nothing.",
 }
 """Why somebody would choose a value of a categorical parameter."""
+
+PULLS: dict[str, tuple[str, str]] = {
+    "learning_rate": ("a larger {p}", "a smaller {p}"),
+    "batch_size": ("larger batches", "smaller batches"),
+    "dropout": ("more {p}", "less {p}"),
+    "weight_decay": ("more weight decay", "less weight decay"),
+    "label_smoothing": ("more label smoothing", "less label smoothing"),
+    "augmentation": ("stronger augmentation", "weaker augmentation"),
+    "momentum": ("more {p}", "less {p}"),
+    "warmup": ("a longer warm-up", "a shorter warm-up"),
+    "epochs": ("longer training", "shorter training"),
+    "width": ("a wider network", "a narrower network"),
+    "depth": ("a deeper network", "a shallower network"),
+    "heads": ("more heads", "fewer heads"),
+    "context": ("a longer context", "a shorter context"),
+    "gradient_clip": ("looser clipping", "harder clipping"),
+    "init_scale": ("larger initial weights", "smaller initial weights"),
+    "trees": ("more trees", "fewer trees"),
+    "tree_depth": ("deeper trees", "shallower trees"),
+    "leaves": ("more leaves", "fewer leaves"),
+    "min_samples": ("a larger {p}", "a smaller {p}"),
+    "strength": ("a stronger penalty ({p})", "a weaker penalty ({p})"),
+    "inverse": ("a larger {p} (a weaker penalty)", "a smaller {p} (a stronger penalty)"),
+}
+"""What raising and lowering a parameter is called, by sense; "a larger" and "a smaller" where it has no name."""
 
 ROLE_WORDS: dict[str, str] = {
     "learning_rate": "the learning rate",

@@ -111,7 +111,7 @@ PAIRS: tuple[Pair, ...] = (
         (
             Together(
                 "falls",
-                "More {b} wants a smaller {a}",
+                "The more {b}, the smaller the best {a}",
                 "Over time a gradient moves the weights by lr / (1 - momentum): that effective rate is what has an "
                 "optimum.",
             ),
@@ -143,7 +143,7 @@ PAIRS: tuple[Pair, ...] = (
         (
             Together(
                 "rises",
-                "More {b} allows a larger {a}",
+                "The more {b}, the larger the best {a}",
                 "It is the first steps that break at a high rate; after warm-up the landscape is flat enough to bear "
                 "it.",
             ),
@@ -241,7 +241,7 @@ PAIRS: tuple[Pair, ...] = (
             ),
             Together(
                 "falls",
-                "More {b} wants a smaller {a}",
+                "The more {b}, the smaller the best {a}",
                 "Smaller steps average over more trees and end lower, if there are trees enough to get there.",
             ),
             _alone("Past convergence the number of trees is idle, and the step has an optimum of its own."),
@@ -255,7 +255,7 @@ PAIRS: tuple[Pair, ...] = (
         (
             Together(
                 "falls",
-                "More {b} wants shallower trees",
+                "The more {b}, the shallower the best trees",
                 "Capacity is depth times number: what many shallow trees do not need, few trees must get from depth.",
             ),
             _stays("Depth is set by how many features interact, and that is a property of the data."),
@@ -299,7 +299,7 @@ PAIRS: tuple[Pair, ...] = (
         (
             Together(
                 "falls",
-                "More {b} wants a smaller {a}",
+                "The more {b}, the smaller the best {a}",
                 "Trees on parts of the data are weaker but differ more; many of them make up for it.",
             ),
             _alone("Sampling sets how trees differ, their number how far they go."),
@@ -313,7 +313,7 @@ PAIRS: tuple[Pair, ...] = (
         (
             Together(
                 "falls",
-                "A larger {b} wants a smaller {a}",
+                "The larger {b}, the smaller the best {a}",
                 "Both bend the boundary: gamma by making each point local, C by insisting on each point; good settings "
                 "lie along a diagonal.",
             ),

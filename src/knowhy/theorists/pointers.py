@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from knowhy.engine.diagnostics import Diagnosis
 from knowhy.model.objective import Objective
 from knowhy.model.theory import Claim, Effect, KeepsImproving, Matters
 from knowhy.theorists.lore import CURES
 from knowhy.theorists.questions import Question, Rival, effect
-from knowhy.theorists.reading import Lever, Reading, better, sense, worse
+from knowhy.theorists.reading import Lever, Reading, better, says, sense, worse
 
 
 def pointed_to(reading: Reading, objective: Objective) -> Iterator[Question]:
@@ -36,22 +36,34 @@ def pointed_to(reading: Reading, objective: Objective) -> Iterator[Question]:
 
 def _pulls(lever: Lever, trend: str) -> tuple[str, bool]:
     """Which way to pull ``lever`` (in words, and whether upwards) so that what ``trend`` describes falls."""
-    return ("more", True) if trend == "-" else ("less", False)
+    return lever.pull(trend == "-"), trend == "-"
+
+
+def _chosen(reading: Reading, text: str, fit: Sequence[Lever], most: int) -> tuple[list[Lever], bool]:
+    """The levers to speak of; where it was asked before (the second is True), one that has been opened since."""
+    if not any(theory.question == text for theory in reading.state.theories.values()):
+        return list(fit[:most]), False
+    opened = {change.parameter.name for _, change in reading.state.changes if change.change == "opened"}
+    said = " ".join(c for t in reading.state.theories.values() if t.question == text for c in t.claims).split(" ")
+    return [x for x in fit if x.name in opened and x.name not in said][:1], True
 
 
 def _gap(reading: Reading, objective: Objective, diagnosis: Diagnosis) -> Iterator[Question]:
     """Overfitting is seen: which lever closes the gap, and whether closing it is worth anything."""
     gap, m = reading.gap(objective), objective.metric
-    levers = [x for x in reading.with_senses(_cures("overfitting")) if x.entry.gap in "+-"][:2]
+    text = "what would close the gap, and is it worth closing?"
+    fit = [x for x in reading.with_senses(_cures("overfitting")) if x.entry.gap in "+-"]
+    levers, adds = _chosen(reading, text, fit, 2)
     if gap is None or not levers:
         return
     rivals = []
-    for lever in levers:
-        word, up = _pulls(lever, lever.entry.gap)
+    for one in levers:
+        word, up = _pulls(one, one.entry.gap)
+        lever = reading.toward(one, up)
         closes = Effect(lever.name, lever.start, lever.end, "lowers" if up else "raises", gap)
         rivals.append(
             Rival(
-                f"The model overfits: {word} {lever.name} closes the gap",
+                f"The model overfits: {says(word, 'closes')} the gap",
                 _sentence(diagnosis)
                 + " "
                 + (lever.entry.more if up else lever.entry.less).because.replace("{p}", lever.name),
@@ -60,28 +72,31 @@ def _gap(reading: Reading, objective: Objective, diagnosis: Diagnosis) -> Iterat
         )
     lead = levers[0]
     word, up = _pulls(lead, lead.entry.gap)
+    lead = reading.toward(lead, up)
     closes = Effect(lead.name, lead.start, lead.end, "lowers" if up else "raises", gap)
     rivals.append(
         Rival(
-            f"The gap is harmless: closing it with {word} {lead.name} costs {m}",
+            f"The gap is harmless: closing it with {word} costs {m}",
             "A model that fits its training data better than new ones is doing its work; what narrows the gap "
-            "narrows it from "
-            "the wrong side, by fitting worse.",
+            "narrows it from the wrong side, by fitting worse.",
             (closes, effect(lead, objective, not up)),
         )
     )
-    yield Question("what would close the gap, and is it worth closing?", tuple(rivals), 0.9 * diagnosis.strength + 0.1)
+    yield Question(text, tuple(rivals[:1] if adds else rivals), 0.9 * diagnosis.strength + 0.1, adds)
 
 
 def _capacity(reading: Reading, objective: Objective, diagnosis: Diagnosis) -> Iterator[Question]:
     """Underfitting is seen: which lever lets the model fit more."""
-    levers = [x for x in reading.with_senses(_cures("underfitting")) if x.entry.train in "+-"][:3]
-    if len(levers) < 2:
+    text = "what would let the model fit more?"
+    fit = [x for x in reading.with_senses(_cures("underfitting")) if x.entry.train in "+-"]
+    levers, adds = _chosen(reading, text, fit, 3)
+    if len(levers) < (1 if adds else 2):
         return
     train = reading.train(objective)
     rivals = []
-    for lever in levers:
-        word, up = _pulls(lever, lever.entry.train)
+    for one in levers:
+        word, up = _pulls(one, one.entry.train)
+        lever = reading.toward(one, up)
         claims: list[Claim] = [effect(lever, objective, up)]
         if train is not None:
             claims.insert(
@@ -89,14 +104,14 @@ def _capacity(reading: Reading, objective: Objective, diagnosis: Diagnosis) -> I
             )
         rivals.append(
             Rival(
-                f"The model underfits: {word} {lever.name} lets it fit",
+                f"The model underfits: {says(word, 'lets')} it fit",
                 _sentence(diagnosis)
                 + " "
                 + (lever.entry.more if up else lever.entry.less).because.replace("{p}", lever.name),
                 tuple(claims),
             )
         )
-    yield Question("what would let the model fit more?", tuple(rivals), 0.85 * diagnosis.strength + 0.1)
+    yield Question(text, tuple(rivals), 0.85 * diagnosis.strength + 0.1, adds)
 
 
 def _length(reading: Reading, objective: Objective, diagnosis: Diagnosis) -> Iterator[Question]:
@@ -104,7 +119,7 @@ def _length(reading: Reading, objective: Objective, diagnosis: Diagnosis) -> Ite
     m = objective.metric
     rivals = [
         Rival(
-            f"Training is too short: more {lever.name} helps",
+            f"Training is too short: {says(lever.pull(True), 'helps')}",
             _sentence(diagnosis) + " A curve that still falls is a run that was stopped, not one that was finished.",
             (KeepsImproving(lever.name, m, float(lever.start)),),
         )
@@ -113,14 +128,14 @@ def _length(reading: Reading, objective: Objective, diagnosis: Diagnosis) -> Ite
     for lever in reading.with_senses(["learning_rate"])[:1]:
         rivals.append(
             Rival(
-                f"Training is too slow: more {lever.name} gets there in the same time",
+                f"Training is too slow: {says(lever.pull(True), 'gets')} there in the same time",
                 _sentence(diagnosis) + " Larger steps cover the same way in fewer of them.",
                 (effect(lever, objective, True),),
             )
         )
         rivals.append(
             Rival(
-                f"The tail is not worth having: less {lever.name} is better even so",
+                f"The tail is not worth having: {says(lever.pull(False), 'helps')} even so",
                 "The slow fall at the end is the settling that a calmer rate does better; a larger one would only "
                 "keep bouncing.",
                 (effect(lever, objective, False),),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from knowhy.engine.claims import render
 from knowhy.model.objective import Objective
-from knowhy.model.space import Choices, Interval, Parameter
+from knowhy.model.space import Choices, Parameter
 from knowhy.model.theory import (
     Better,
     Claim,
@@ -20,10 +20,11 @@ from knowhy.model.theory import (
     OnlyThrough,
     Optimum,
     OptimumMoves,
+    Scope,
     Theory,
 )
 from knowhy.theorists.lore import VALUES, Answer
-from knowhy.theorists.reading import Lever, Reading, better, nice, number, worse
+from knowhy.theorists.reading import Lever, Reading, better, number, says, worse
 
 _SIDES = {"more": ("more", "flat", "less"), "less": ("less", "flat", "more"), "flat": ("flat", "more", "less")}
 _MOST_VALUES = 4
@@ -40,11 +41,16 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and its rival answers; the question's text is how it is known to have been asked."""
+    """A question and its rival answers; the question's text is how it is known to have been asked.
+
+    ``adds`` is for an answer that joins those that were given before, ``about`` names the parameters of a pair.
+    """
 
     text: str
     rivals: tuple[Rival, ...]
     weight: float
+    adds: bool = False
+    about: tuple[str, ...] = ()
 
     def theories(self, after: int) -> tuple[Theory, ...]:
         """The answers as theories without ids."""
@@ -65,7 +71,9 @@ class Question:
 
 def refutation(claims: Sequence[Claim]) -> str:
     """What observation would refute a theory with these claims (the first two speak)."""
-    return "; or ".join(_against(claim) for claim in claims[:2]) + "."
+    text = "; or ".join(_against(claim) for claim in claims[:2])
+    near = all(getattr(claim, "scope", None) == Scope("best") for claim in claims)
+    return f"{'near the best, ' if near else ''}{text}."
 
 
 def _against(claim: Claim) -> str:
@@ -78,9 +86,11 @@ def _against(claim: Claim) -> str:
         case Better(parameter=p, winner=w, loser=v, metric=m):
             return f"with the same seeds {m} is no better with {p} = {number(w)} than with {number(v)}"
         case Optimum(metric=m, parameter=p, relation="between", low=low, high=high):
-            return f"{m} is better with {p} outside {number(low)} to {number(high)} than inside"
+            return f"the best {p} for {m} turns out to lie outside {number(low)} to {number(high)}"
+        case Optimum(metric=m, parameter=p, relation="near", low=low):
+            return f"the best {p} for {m} turns out to lie away from {number(low)}"
         case Optimum(metric=m, parameter=p, relation=relation, low=low):
-            return f"the best {m} is not found with {p} {relation} {number(low)}"
+            return f"the best {p} for {m} turns out to be {number(low)} or {'less' if relation == 'above' else 'more'}"
         case OptimumMoves(parameter=p, verb="does not move", other=o):
             return f"the best {p} differs between low and high {o}"
         case OptimumMoves(parameter=p, verb=verb, other=o):
@@ -133,7 +143,7 @@ def parameter_question(reading: Reading, objective: Objective, parameter: Parame
     form = lever.entry.form
     if form == "optimum" and (question := _optimum(reading, objective, lever)) is not None:
         return question
-    if form == "training" and lever.start == parameter.default:
+    if form == "training":
         return _training(objective, lever)
     m = objective.metric
     claims: dict[str, Claim] = {
@@ -148,21 +158,20 @@ def parameter_question(reading: Reading, objective: Objective, parameter: Parame
 def _rivals(lever: Lever, metric: str, claims: dict[str, Claim]) -> tuple[Rival, ...]:
     answers = {"more": lever.entry.more, "less": lever.entry.less, "flat": lever.entry.flat}
     return tuple(
-        Rival(*fill(answers[side], lever.name, metric), (claims[side],))
+        Rival(lever.named(title), because, (claims[side],))
         for side in _SIDES[lever.entry.favours]
         if side in claims
+        for title, because in [fill(answers[side], lever.name, metric)]
     )
 
 
 def _optimum(reading: Reading, objective: Objective, lever: Lever) -> Question | None:
     """Below, around or above the default: three answers that leave no room between them."""
-    domain = lever.parameter.domain
-    assert isinstance(domain, Interval)
-    place = domain.to_unit(float(lever.parameter.default))  # type: ignore[arg-type]
+    domain, place = lever.domain, lever.place(lever.parameter.default)
     half = domain.to_unit(domain.low * lever.entry.factor**0.5) if domain.scale == "log" else 0.15
     half = min(max(half, 0.08), 0.25)
-    low = nice(domain, place - half) if place - half > 0.05 else None
-    high = nice(domain, place + half) if place + half < 0.95 else None
+    low = lever.at(place - half) if place - half > 0.05 else None
+    high = lever.at(place + half) if place + half < 0.95 else None
     p, m = lever.name, objective.metric
     claims: dict[str, Claim] = {}
     if high is not None:
@@ -181,15 +190,26 @@ def _optimum(reading: Reading, objective: Objective, lever: Lever) -> Question |
 
 
 def _training(objective: Objective, lever: Lever) -> Question:
-    """Whether more of the same goes on helping."""
+    """Whether more of the same goes on helping; where the default leaves no room for more, whether less would do."""
     p, m = lever.name, objective.metric
+    if lever.start != lever.parameter.default:
+        pays = f"{says(lever.pull(True), 'pays')} all the way to the default"
+        hurts = f"{says(lever.pull(False), 'helps')}: the default is past the best"
+        enough = f"{says(lever.pull(False), 'does')} as well"
+        sides = {
+            "more": Rival(_sentence(pays), lever.entry.more.because, (effect(lever, objective, True),)),
+            "less": Rival(_sentence(hurts), lever.entry.less.because, (effect(lever, objective, False),)),
+            "flat": Rival(_sentence(enough), lever.entry.flat.because, (unchanged(lever, m),)),
+        }
+        text = f"what does raising {p} from {number(lever.start)} to {number(lever.end)} do to {m}?"
+        return Question(text, tuple(sides[side] for side in _SIDES[lever.entry.favours]), lever.weight)
     claims: dict[str, Claim] = {
         "more": KeepsImproving(p, m, float(lever.start)),
         "less": effect(lever, objective, False),
         "flat": unchanged(lever, m),
     }
     return Question(
-        f"does more {p} go on improving {m} beyond {number(lever.start)}?", _rivals(lever, m, claims), lever.weight
+        f"does raising {p} beyond {number(lever.start)} go on improving {m}?", _rivals(lever, m, claims), lever.weight
     )
 
 
@@ -203,15 +223,28 @@ def _choice(reading: Reading, objective: Objective, parameter: Parameter) -> Que
     others = others[: _MOST_VALUES - 1]
 
     def why(value: object) -> str:
+        if isinstance(value, bool) and entry.role != "other":
+            return fill(entry.more if value else entry.less, p, m)[1]
         return VALUES.get(str(value).lower(), f"{value} suits this problem better than what it is compared with.")
 
     default = number(parameter.default)
+    switch = all(isinstance(v, bool) for v in parameter.domain.values)
+    stays = (
+        f"{p} is best {'on' if parameter.default else 'off'}, as it is"
+        if switch
+        else f"{p} = {default} is best as it is"
+    )
     rivals = [
-        Rival(f"{p} = {number(v)} beats {default}", why(v), (Better(p, v, parameter.default, m),)) for v in others
+        Rival(
+            f"{p} should be {'on' if v else 'off'}" if switch else f"{p} = {number(v)} beats {default}",
+            why(v),
+            (Better(p, v, parameter.default, m),),
+        )
+        for v in others
     ]
     rivals.append(
         Rival(
-            f"{p} = {default} is best as it is",
+            stays,
             why(parameter.default),
             tuple(Better(p, parameter.default, v, m) for v in others),
         )
@@ -222,4 +255,9 @@ def _choice(reading: Reading, objective: Objective, parameter: Parameter) -> Que
         title = f"The choice of {p} does not matter"
         because = "Once the other settings suit it, each alternative arrives at about the same result."
     rivals.append(Rival(title, because, (Matters(p, m, False),)))
-    return Question(f"which {p} is best for {m}?", tuple(rivals), reading.weight(parameter))
+    text = f"should {p} be on or off for {m}?" if switch else f"which {p} is best for {m}?"
+    return Question(text, tuple(rivals), reading.weight(parameter))
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from knowhy.engine.diagnostics import Diagnosis, diagnose, gap_name, metric_kind, partner, split_name
+from knowhy.engine.diagnostics import Diagnosis, diagnose
+from knowhy.engine.metric_names import gap_name, metric_kind, partner, split_name
 from knowhy.model.objective import Objective
 from knowhy.model.space import Interval, Parameter, Scalar
 from knowhy.model.state import State
 from knowhy.model.theory import Verb
-from knowhy.theorists.lore import Entry, Family, entry_for
+from knowhy.theorists.lore import PULLS, Entry, Family, entry_for
 
 _TREE_ROLES = frozenset({"trees", "tree_depth", "leaf", "min_samples", "subsample"})
 _NET_ROLES = frozenset(
@@ -53,12 +55,21 @@ _LEAVES = re.compile(r"max_leaf|num_leaves|n_leaves|max_leaves|leaves|leaf_nodes
 
 
 def sense(parameter: Parameter) -> str:
-    """The role of ``parameter`` as lore knows it: "regularization" and "leaf" are told apart by name.
+    """The role of ``parameter`` as lore knows it: roles that mean opposite things are told apart by name.
 
     scikit-learn's ``C`` divides by the penalty ("inverse"), alpha and lambda multiply it ("strength").
     """
     if parameter.role == "regularization":
+        if "ratio" in parameter.name.lower():
+            return "mixture"
         return "inverse" if _INVERSE.search(parameter.name) else "strength"
+    name = parameter.name.lower()
+    if parameter.role in ("kernel", "activation", "optimizer") and parameter.numeric:
+        return "neighbours" if "neighb" in name else "degree" if "degree" in name else "other"
+    if parameter.role == "dropout" and "keep" in name:
+        return "keep"
+    if parameter.role == "min_samples" and re.search(r"impurity|gain|loss", name):
+        return "gamma"
     if parameter.role == "leaf":
         return "leaves" if _LEAVES.search(parameter.name) else "min_samples"
     return parameter.role
@@ -87,17 +98,33 @@ def family_of(state: State) -> Family:
 
 
 def number(value: Scalar) -> str:
-    """A setting as people write it."""
-    return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+    """A setting as people write it, to six digits."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return re.sub(r"e([+-])0*(\d+)$", lambda m: f"e{m[1].strip('+')}{m[2]}", f"{value:g}")
 
 
-def nice(domain: Interval, unit: float) -> float | int:
-    """A round setting of ``domain`` near position ``unit``: one to three digits, within 3% of the range."""
+def says(subject: str, verb: str) -> str:
+    """``subject`` with ``verb`` (given for one thing: "helps") in the number that fits it."""
+    plural = subject.split(" (")[0].endswith("s") and not subject.startswith("a ")
+    many = {"does": "do"}.get(verb, verb.removesuffix("s"))
+    return f"{subject} {many if plural else verb}"
+
+
+def nice(domain: Interval, unit: float, like: Scalar = None) -> float | int:
+    """A round setting of ``domain`` near position ``unit``: one to three digits, within 4% of the range.
+
+    Where ``like`` (the default) is a power of two from 8 on, as people write widths and lengths, it is one as well.
+    """
     exact = domain.from_unit(unit)
     place = domain.to_unit(float(exact))
+    if domain.integer and domain.scale == "log" and isinstance(like, int) and like >= 8 and like & (like - 1) == 0:
+        power = int(2 ** round(math.log2(exact)))
+        if domain.contains(power):
+            return power
     for digits in (1, 2, 3):
         value = float(f"{float(exact):.{digits}g}")
-        if domain.contains(value) and abs(domain.to_unit(value) - place) <= 0.03:
+        if domain.contains(value) and abs(domain.to_unit(value) - place) <= 0.04:
             if domain.power_of_two:
                 return exact
             if not domain.integer:
@@ -109,18 +136,46 @@ def nice(domain: Interval, unit: float) -> float | int:
 
 @dataclass(frozen=True)
 class Lever:
-    """A parameter with its lore and, where numeric, the contrast ``start`` to ``end`` that would show what it does."""
+    """A number with its lore and the contrast ``start`` to ``end`` that would show what it does.
+
+    ``twin`` says that another parameter has the same role, so that words must name which is meant.
+    """
 
     parameter: Parameter
     entry: Entry
     start: float | int
     end: float | int
     weight: float
+    twin: bool = False
 
     @property
     def name(self) -> str:
         """The parameter's name."""
         return self.parameter.name
+
+    @property
+    def domain(self) -> Interval:
+        """The parameter's range."""
+        assert isinstance(self.parameter.domain, Interval)
+        return self.parameter.domain
+
+    def at(self, unit: float) -> float | int:
+        """A round setting near position ``unit`` of the range (which is [0, 1]; beyond it is cut off)."""
+        return nice(self.domain, min(1.0, max(0.0, unit)), self.parameter.default)
+
+    def place(self, value: Scalar) -> float:
+        """The position of ``value`` in the range."""
+        assert isinstance(value, (int, float))
+        return self.domain.to_unit(float(value))
+
+    def pull(self, up: bool) -> str:
+        """What raising (or lowering) the parameter is called: "more dropout", "a narrower network"."""
+        words = PULLS.get(sense(self.parameter), ("a larger {p}", "a smaller {p}"))
+        return self.named(words[0 if up else 1].replace("{p}", self.name))
+
+    def named(self, text: str) -> str:
+        """``text``, with the parameter's name in brackets where it would be unclear which is meant."""
+        return f"{text} ({self.name})" if self.twin and self.name not in text else text
 
 
 @dataclass(frozen=True)
@@ -166,8 +221,15 @@ class Reading:
         """How much ``parameter`` is worth asking about: its role's usual importance and its confidence."""
         return self.entry(parameter).importance * (0.5 + 0.5 * parameter.confidence)
 
-    def lever(self, parameter: Parameter) -> Lever | None:
-        """``parameter`` with a contrast that has the default at one end; None where it is no number."""
+    def toward(self, lever: Lever, up: bool) -> Lever:
+        """``lever`` with its contrast on the side of the default that it would be pulled to, if there is room."""
+        return self.lever(lever.parameter, up) or lever
+
+    def lever(self, parameter: Parameter, up: bool = True) -> Lever | None:
+        """``parameter`` with a contrast that has the default at one end; None where it is no number.
+
+        The contrast is above the default (below, if not ``up``) where there is room, else on the other side.
+        """
         domain = parameter.domain
         if not isinstance(domain, Interval) or not isinstance(parameter.default, (int, float)):
             return None
@@ -176,15 +238,17 @@ class Reading:
         step = entry.reach
         if domain.scale == "log":
             step = domain.to_unit(domain.low * entry.factor)
-        step = min(max(step, 0.15), 0.6)
-        up, down = min(1.0, place + step), max(0.0, place - step)
-        if up - place >= 0.12 or up - place >= place - down:
-            start, end = parameter.default, nice(domain, up)
+        step = min(max(step, 0.25), 0.6)
+        high, low = min(1.0, place + step), max(0.0, place - step)
+        above, below = high - place, place - low
+        if above >= min(0.25, below) if up else below < min(0.25, above):
+            start, end = parameter.default, nice(domain, high, parameter.default)
         else:
-            start, end = nice(domain, down), parameter.default
+            start, end = nice(domain, low, parameter.default), parameter.default
         if not start < end:
             return None
-        return Lever(parameter, entry, start, end, self.weight(parameter))
+        twin = sum(sense(p) == sense(parameter) for p in self.state.space) > 1
+        return Lever(parameter, entry, start, end, self.weight(parameter), twin)
 
     def with_senses(self, senses: Iterable[str]) -> tuple[Lever, ...]:
         """Levers of these roles, in the order of ``senses``."""

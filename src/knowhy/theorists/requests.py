@@ -57,7 +57,8 @@ def _wanted(reading: Reading) -> Iterator[tuple[Parameter, str]]:
         for parameter in fit[:1]:
             yield (
                 parameter,
-                f"The trials show {diagnosis.sentence}; {parameter.name} is {_words(parameter)}, and {cure.reason}.",
+                f"The trials show {diagnosis.sentence}; {parameter.name}{_words(parameter)} is held, and "
+                f"{cure.reason}.",
             )
     if any(d.kind == "stalled" for d in reading.diagnoses):
         stalled = next(d for d in reading.diagnoses if d.kind == "stalled")
@@ -65,13 +66,13 @@ def _wanted(reading: Reading) -> Iterator[tuple[Parameter, str]]:
         for parameter in likely[:1]:
             yield (
                 parameter,
-                f"The search has {stalled.sentence}; of what is held, {parameter.name} ({_words(parameter)}) is the "
-                "likeliest "
-                "to matter.",
+                f"The search has {stalled.sentence.replace('stalled: ', 'stalled, ')}; of what is held, "
+                f"{parameter.name}{_words(parameter)} is the likeliest to matter.",
             )
 
 
 def _words(parameter: Parameter) -> str:
-    if parameter.role == "other":
-        return "a parameter of unknown role"
-    return ROLE_WORDS.get(parameter.role, parameter.role.replace("_", " "))
+    """What the parameter is, in brackets, where its name does not say it."""
+    words = ROLE_WORDS.get(parameter.role, parameter.role.replace("_", " "))
+    plain = parameter.name.lower().replace("_", " ").replace("-", " ")
+    return "" if parameter.role == "other" or words.removeprefix("the ") in plain or plain in words else f" ({words})"

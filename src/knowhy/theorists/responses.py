@@ -96,7 +96,9 @@ def best_region(data: Table, j: int) -> tuple[float, float] | None:
     low, high = float(best[0]), float(best[-1])
     if tried < 0.5 or high - low > 0.45 * tried:
         return None
-    pad = max(0.03, 0.15 * (high - low))
+    domain = data.levers[j].domain
+    step = 1.0 / (domain.high - domain.low) if domain.integer and domain.scale == "linear" else 0.03
+    pad = max(0.03, step, 0.15 * (high - low))
     return max(0.0, low - pad), min(1.0, high + pad)
 
 
@@ -122,6 +124,13 @@ def interactions(data: Table) -> list[tuple[float, int, int]]:
     target = rest(ranks(data.cost))
     found = [(abs(float(target @ rest(centred[:, j] * centred[:, k]))), j, k) for j, k in combinations(range(d), 2)]
     return sorted(found, reverse=True)
+
+
+def idle(data: Table) -> frozenset[str]:
+    """Parameters that explain next to nothing alone; empty while there are too few trials to say so."""
+    if data.size < max(12, 2 * len(data.levers) + 6):
+        return frozenset()
+    return frozenset(x.name for x, share in zip(data.levers, shares(data), strict=True) if share < 0.03)
 
 
 def unusual(data: Table, trial: int, count: int = 2) -> Sequence[int]:

@@ -8,18 +8,17 @@ from knowhy.views.honesty import CalibrationView, calibration
 from knowhy.views.mind import Mind
 from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, upcoming
 from knowhy.views.plain import as_json
+from knowhy.views.questions import QuestionView, questions
 from knowhy.views.theories import (
     STATUSES,
     CertificateView,
     ClaimView,
     EvidenceView,
     Explanation,
-    QuestionView,
     Status,
     TheoryView,
     certificates,
     explain,
-    questions,
     status,
     theories,
 )

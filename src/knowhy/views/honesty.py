@@ -8,7 +8,7 @@ from typing import Literal
 
 from knowhy.model.state import State
 from knowhy.views.mind import Mind
-from knowhy.views.words import number, percent
+from knowhy.views.words import number, percent, plural
 
 ENOUGH = 12
 """Predictions below this number are too few to judge by."""
@@ -34,15 +34,18 @@ class CalibrationView:
 def calibration(state: State, mind: Mind) -> CalibrationView:
     """Predictions against outcomes so far.
 
-    Shares are judged by two standard deviations of a binomial share; bits by a factor of two, once 2 bits were expected.
+    Shares are judged by two standard deviations of a binomial share; bits by a factor of two, once 2 are expected.
     """
     c = mind.calibration(state)
     slack_50, slack_90 = (2 * math.sqrt(p * (1 - p) / max(1, c.trials)) for p in (0.5, 0.9))
     shares = (
-        f"Of {c.trials} predictions of the objective, {percent(c.inside_50)} of the outcomes fell inside the 50% interval "
-        f"and {percent(c.inside_90)} inside the 90% interval."
+        f"Of {plural(c.trials, 'outcome')} of the objective, {percent(c.inside_50)} fell inside the predicted "
+        f"50% interval and {percent(c.inside_90)} inside the 90% interval."
     )
-    bits = f"The trials were expected to tell {number(c.expected_bits)} bits about the theories and told {number(c.gained_bits)}."
+    bits = (
+        f"The trials were expected to tell {number(c.expected_bits, 0.1)} bits about the theories "
+        f"and told {number(c.gained_bits, 0.1)}."
+    )
     verdict: Literal["good", "too sure", "too careful", "too early to say"]
     if c.trials < ENOUGH:
         verdict, end = "too early to say", "That is too few to judge the engine by."
@@ -54,7 +57,7 @@ def calibration(state: State, mind: Mind) -> CalibrationView:
     elif c.inside_50 > 0.5 + slack_50:
         verdict, end = (
             "too careful",
-            "The intervals are wider than they need be: the engine is more careful than the data ask for.",
+            "The intervals are wider than they need be: the engine is more careful than it has to be.",
         )
     else:
         verdict, end = "good", "That is as it should be, within what chance allows."

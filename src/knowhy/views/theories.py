@@ -6,18 +6,25 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
 
+from knowhy.engine.claims import parse
 from knowhy.errors import SentenceError, UsageError
 from knowhy.model.belief import Judgement
 from knowhy.model.state import State
-from knowhy.model.theory import Theory
+from knowhy.model.theory import Scope, Theory
 from knowhy.model.trial import Completed, Failed
 from knowhy.views.mind import Mind
 from knowhy.views.trials import Range, Setting, changed, observed, predicted
-from knowhy.views.words import bayes_factor, entropy, strength
+from knowhy.views.words import bayes_factor, scalar, strength
 
 Status = Literal["certified", "supported", "leaning for", "open", "leaning against", "refuted"]
 STATUSES: tuple[Status, ...] = ("certified", "supported", "leaning for", "open", "leaning against", "refuted")
 SETTLED: frozenset[Status] = frozenset({"certified", "supported", "refuted"})
+_PLACES = {
+    "average": "on average over the space",
+    "best": "near the best configuration",
+    "default": "at the default configuration",
+    "everywhere": "in at least 90% of the space",
+}
 MENTION = 1.1
 """Bayes factors of single trials between 1 / MENTION and MENTION are counted but not listed."""
 
@@ -43,7 +50,7 @@ class CertificateView:
 
 @dataclass(frozen=True, slots=True)
 class TheoryView:
-    """A theory and where it stands. ``trend`` is its belief over time, as (trial, belief)."""
+    """A theory and where it stands. ``trend`` is its belief after each trial, as (trial, belief), in the order ended."""
 
     id: str
     title: str
@@ -100,20 +107,6 @@ class Explanation:
     evidence_for: tuple[EvidenceView, ...]
     evidence_against: tuple[EvidenceView, ...]
     neutral: int
-
-
-@dataclass(frozen=True, slots=True)
-class QuestionView:
-    """An open question. ``bits`` is what ``experiment`` is expected to tell, ``cost`` its seconds (None: not known)."""
-
-    question: str
-    theories: tuple[str, ...]
-    uncertainty: float
-    claim: str
-    experiment: str
-    bits: float
-    cost: float | None
-    bits_per_minute: float | None
 
 
 def status(belief: float | None, *, certified: bool = False) -> Status:
@@ -219,7 +212,7 @@ def explain(state: State, mind: Mind, theory_id: str) -> Explanation:
         except SentenceError as error:
             claims.append(ClaimView(sentence, None, "", problem=error.message))
         else:
-            claims.append(ClaimView(sentence, judgement, strength(judgement.bayes_factor)))
+            claims.append(ClaimView(sentence, judgement, strength(judgement.bayes_factor), _scope(state, sentence)))
     evidence = _evidence(state, view.id)
     listed = [e for e in evidence if e.bayes_factor >= MENTION or e.bayes_factor <= 1 / MENTION]
     return Explanation(
@@ -229,6 +222,19 @@ def explain(state: State, mind: Mind, theory_id: str) -> Explanation:
         evidence_against=tuple(sorted((e for e in listed if e.bayes_factor < 1), key=lambda e: e.bayes_factor)),
         neutral=len(evidence) - len(listed),
     )
+
+
+def _scope(state: State, sentence: str) -> str:
+    """Where the claim is meant to hold, in words; empty for forms of claim that hold without a scope."""
+    metrics = {o.metric for o in state.objectives}.union(*(t.observation.metrics for t in state.completed))
+    try:
+        scope = getattr(parse(sentence, state.space, metrics), "scope", None)
+    except SentenceError:
+        return ""
+    if not isinstance(scope, Scope):
+        return ""
+    bounds = " and ".join(f"{b.parameter} {b.op} {scalar(b.value)}" for b in scope.bounds)
+    return _PLACES[scope.kind] + (f" where {bounds}" if bounds else "")
 
 
 def _evidence(state: State, theory: str) -> list[EvidenceView]:
@@ -254,41 +260,3 @@ def _evidence(state: State, theory: str) -> list[EvidenceView]:
                 )
             )
     return views
-
-
-def questions(state: State, mind: Mind) -> tuple[QuestionView, ...]:
-    """Questions with a theory that is neither settled for nor against, by information per cost.
-
-    The cost is the median duration of a completed trial, since an experiment is described, not yet drawn.
-    """
-    groups: dict[str, list[TheoryView]] = defaultdict(list)
-    for view in theories(state):
-        if view.status not in SETTLED:
-            groups[view.question or view.title].append(view)
-    durations = sorted(t.observation.duration for t in state.completed)
-    cost = durations[len(durations) // 2] if durations else None
-    found = []
-    for question, members in groups.items():
-        best: Judgement | None = None
-        for sentence in dict.fromkeys(s for v in members for s in v.claims):
-            try:
-                judgement = mind.judge(state, sentence)
-            except SentenceError:
-                continue
-            if best is None or judgement.settle_bits > best.settle_bits:
-                best = judgement
-        bits = best.settle_bits if best else 0.0
-        beliefs = [v.belief if v.belief is not None else v.prior for v in members]
-        found.append(
-            QuestionView(
-                question=question,
-                theories=tuple(v.id for v in members),
-                uncertainty=sum(entropy(b) for b in beliefs if b is not None),
-                claim=best.claim if best else "",
-                experiment=best.settle if best else "",
-                bits=bits,
-                cost=cost,
-                bits_per_minute=60 * bits / cost if cost else None,
-            )
-        )
-    return tuple(sorted(found, key=lambda q: (-q.bits, -q.uncertainty)))

@@ -79,10 +79,11 @@ class HistoryPoint:
 
 @dataclass(frozen=True, slots=True)
 class BeliefPoint:
-    """What a theory was believed with after a trial (``trial`` is that of the proposal for its prior)."""
+    """What a theory was believed with once ``ended`` trials had ended, ``trial`` the last of them (None: its prior)."""
 
     theory: str
-    trial: int
+    ended: int
+    trial: int | None
     belief: float
 
 
@@ -228,13 +229,17 @@ def history(state: State) -> History:
 
 
 def _beliefs(state: State) -> list[BeliefPoint]:
-    points = [BeliefPoint(t.id, t.after, state.priors[t.id]) for t in state.theories.values() if t.id in state.priors]
-    points += [
-        BeliefPoint(theory, update.trial, belief)
-        for update in state.updates
-        for theory, belief in update.beliefs.items()
-        if theory in state.theories
+    place = {trial: i for i, trial in enumerate(state.order, 1)}
+    points = [
+        BeliefPoint(t.id, t.after, None, state.priors[t.id]) for t in state.theories.values() if t.id in state.priors
     ]
+    for index, update in enumerate(state.updates, 1):
+        ended = place.get(update.trial, index)
+        points += [
+            BeliefPoint(theory, ended, update.trial, belief)
+            for theory, belief in update.beliefs.items()
+            if theory in state.theories
+        ]
     return points
 
 

@@ -25,7 +25,7 @@ def number(value: float | None, noise: float | None = None) -> str:
     decimals = 1 - math.floor(math.log10(noise))
     if decimals > 7 and abs(value) < 1e-3:
         return f"{value:.3g}"
-    return f"{round(value, decimals):.{max(0, min(decimals, 9))}f}"
+    return f"{round(value, decimals) + 0.0:.{max(0, min(decimals, 9))}f}"
 
 
 def plus_minus(value: float, noise: float | None) -> str:
@@ -40,9 +40,21 @@ def plus_minus(value: float, noise: float | None) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """An interval, its digits chosen by its width."""
+    """An interval, its digits chosen by its width; two significant digits where it spans orders of magnitude."""
+    if _spans_magnitudes(low, high):
+        return f"{low:.2g} to {high:.2g}"
     width = (high - low) / 3
     return f"{number(low, width)} to {number(high, width)}"
+
+
+def estimate(middle: float, low: float, high: float, share: str = "90%") -> str:
+    """A middle and its interval: 0.346 (90%: 0.320 to 0.373)."""
+    shown = f"{middle:.2g}" if _spans_magnitudes(low, high) else number(middle, (high - low) / 3)
+    return f"{shown} ({share}: {between(low, high)})"
+
+
+def _spans_magnitudes(low: float, high: float) -> bool:
+    return 0 < 10 * low < high
 
 
 def percent(share: float | None) -> str:
@@ -128,3 +140,15 @@ def entropy(probability: float) -> float:
 def plural(count: int, noun: str, many: str = "") -> str:
     """``count`` and its noun: "1 trial", "2 trials"."""
     return f"{count} {noun if count == 1 else many or noun + 's'}"
+
+
+def sentence(text: str) -> str:
+    """``text`` with a full stop where it has no end of its own."""
+    text = text.strip()
+    return text if not text or text[-1] in ".!?…" else text + "."
+
+
+def heading(text: str) -> str:
+    """``text`` with a capital first letter, where it begins with a plain word."""
+    word = text.split(maxsplit=1)[0] if text.strip() else ""
+    return text[:1].upper() + text[1:] if word.isalpha() and word.islower() else text

@@ -41,9 +41,11 @@ def suppose(
 ) -> None:
     """Add a theory of your own, which is tested like any other; SENTENCE is its claim."""
     chosen = existing(study, folder, config)
+    known = {theory.id for theory in chosen.theories}
     view = chosen.suppose(sentence, because, title)
     if as_data:
         print_json(view)
         return
-    lines: list[render.Line] = [f"{view.id} joins the theories of {chosen.name}"]
+    joins = f"{view.id} says so already" if view.id in known else f"{view.id} joins the theories of {chosen.name}"
+    lines: list[render.Line] = [joins]
     render.show([*lines, *render.judgement_lines(chosen.believe(view.claims[0]))])

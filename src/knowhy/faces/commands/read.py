@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -46,8 +47,7 @@ def best(study: str | None, folder: str | None, config: str | None, write: str |
 
 def _write(study: Study, target: Path) -> None:
     text = json.dumps(dict(study.best_point), indent=2) + "\n" if target.suffix == ".json" else study.script_with_best()
-    source = study.state.subject.get("path")
-    if source and target.exists() and target.samefile(str(source)):
+    if target.is_file() and sha256(target.read_bytes()).hexdigest() == study.state.subject.get("sha256"):
         raise UsageError(f"{target} is the script under study", "write to another file, such as train_best.py")
     try:
         target.write_text(text, encoding="utf-8")
