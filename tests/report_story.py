@@ -1,3 +1,4 @@
+# ruff: noqa: E501, C402
 """A study written down as events: the input of the golden report and of the tests of views and reports.
 
 The numbers come from a small response function with noise, the beliefs from Bayes factors between the

@@ -415,7 +415,7 @@ def test_a_full_disk_is_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device", "journal.db")
 
-    monkeypatch.setattr("knowhy.faces.commands.run.discover", full)
+    monkeypatch.setattr("knowhy.faces.commands.run.discovered", full)
     told = refused(call("run", "train.py", "--metric", "val_loss"))
     assert "No space left on device: journal.db" in told
     assert "every finished trial is kept" in told

@@ -345,6 +345,42 @@ def test_snake_case_is_stable(name: str) -> None:
     assert snake(snake(name)) == snake(name)
 
 
+LIBRARIES = """
+args = TrainingArguments(
+    output_dir="out", learning_rate=2e-5, per_device_train_batch_size=16, per_device_eval_batch_size=64,
+    num_train_epochs=3, lr_scheduler_type="cosine", logging_steps=10, fp16=True, seed=42,
+)
+trainer = pl.Trainer(gradient_clip_val=0.5, accelerator="gpu", log_every_n_steps=50)
+params = {"objective": "binary", "metric": "auc", "num_leaves": 31, "learning_rate": 0.05, "verbose": -1}
+model = lgb.train(params, data, num_boost_round=100)
+plt.plot(x, y, alpha=0.5, linewidth=2)
+sns.heatmap(table, alpha=0.7)
+small = df.sample(frac=0.5, random_state=1).rolling(window=5)
+layer = nn.TransformerEncoderLayer(d_model=128, nhead=8, dim_feedforward=256)
+x = F.dropout(x, p=0.3)
+"""
+
+
+def test_well_known_libraries(tmp_path: Path) -> None:
+    discovery, by_name = found(tmp_path, LIBRARIES)
+    assert {p.name: p.role for p in discovery.parameters} == {
+        "TrainingArguments.learning_rate": "learning_rate",
+        "params.learning_rate": "learning_rate",
+        "per_device_train_batch_size": "batch_size",
+        "num_train_epochs": "epochs",
+        "lr_scheduler_type": "schedule",
+        "gradient_clip_val": "gradient_clip",
+        "num_leaves": "leaf",
+        "num_boost_round": "trees",
+        "d_model": "width",
+        "dim_feedforward": "width",
+        "nhead": "heads",
+        "dropout": "dropout",
+    }
+    assert by_name["params.learning_rate"].domain == Interval(0.0005, 1.0, "log")
+    assert [seed.text for seed in discovery.seeds] == ["42"]
+
+
 DEFAULTS = """
 import torch
 

@@ -260,3 +260,11 @@ def test_optuna_is_quiet_and_loaded_only_where_needed(
     assert out == err == ""
     code = "import sys, knowhy.samplers.classic as c; c.ClassicSampler('random', 1); sys.exit('optuna' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_chain_of_conditions_in_any_order_is_completed_in_one_go() -> None:
+    child = replace(real("child", 0.0, 1.0, 0.0), condition=Condition("parent", (False,)))
+    parent = replace(switch("parent", True), condition=Condition("root", (True,)))
+    space = Space((child, parent, switch("root", False)))
+    point = space.complete({"child": 0.5, "parent": False, "root": False})
+    assert point == space.complete(point) == {"child": 0.0, "parent": True, "root": False}

@@ -277,6 +277,7 @@ def test_the_likeliest_objective() -> None:
     assert guess_objective(["train_loss", "val_acc", "val_loss", "duration"]) == Objective("val_loss")
     assert guess_objective(["accuracy", "seconds"]) == Objective("accuracy", "maximize")
     assert guess_objective(["train_loss", "test_acc"]) == Objective("test_acc", "maximize")
+    assert guess_objective(["loss", "test_accuracy"]) == Objective("test_accuracy", "maximize")
     assert guess_objective(["steps", "val_gap", "train_time"]) is None
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knowhy.engine.mind import Mind
 from knowhy.errors import SpaceError
 from knowhy.model.space import Parameter, Scalar, Space
+from knowhy.model.trial import Proposal
 from knowhy.settings import Strategy
 
 if TYPE_CHECKING:
+    from knowhy.journal import Report as Report
+    from knowhy.model.observation import Outcome
     from knowhy.ports import Executor, Policy, Subject, Theorist
+    from knowhy.subjects.discovery import Discovery
     from knowhy.subjects.script import ScriptSubject
 
 Train = Callable[..., object]
@@ -38,6 +44,13 @@ def subject(
     return function, function.describe(), filled(whole)
 
 
+def discovered(path: str | Path, arguments: Sequence[str] = ()) -> Discovery:
+    """What can be varied in the script at ``path`` when it runs with ``arguments``; raises SubjectError."""
+    from knowhy.subjects.discovery import discover
+
+    return discover(str(path), arguments)
+
+
 def script(
     path: str,
     space: Space | None = None,
@@ -47,10 +60,9 @@ def script(
     arguments: Sequence[str] = (),
 ) -> ScriptSubject:
     """The script at ``path``; its parameters and seeds are discovered. Raises SubjectError."""
-    from knowhy.subjects.discovery import discover
     from knowhy.subjects.script import ScriptSubject
 
-    found = discover(path, arguments)
+    found = discovered(path, arguments)
     return ScriptSubject(
         path,
         Space(found.parameters) if space is None else space,
@@ -66,6 +78,61 @@ def executor(workers: int) -> Executor:
     from knowhy.execution.local import LocalExecutor
 
     return LocalExecutor(workers)
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """One run of a script as it is: how it ended, and for each printed metric the line of its last value."""
+
+    outcome: Outcome
+    lines: Mapping[str, str]
+
+
+def run_once(
+    path: str | Path,
+    *,
+    timeout: float | None,
+    memory: int | None,
+    arguments: Sequence[str],
+    proceed: Callable[[], bool],
+) -> TrialRun | None:
+    """Run the script at ``path`` with its own values, in a folder that is gone afterwards.
+
+    ``proceed`` is asked twice a second whether to go on waiting; None where it said no. Raises SubjectError.
+    """
+    from knowhy.execution.collect import metrics_in
+    from knowhy.subjects.script import ScriptSubject
+
+    space = Space(discovered(path, arguments).parameters)
+    subject = ScriptSubject(str(path), space, (), arguments=arguments, timeout=timeout, memory=memory)
+    runner = executor(1)
+    with tempfile.TemporaryDirectory(prefix="knowhy-init-") as folder:
+        try:
+            job = subject.prepare(Proposal(1, space.defaults(), 0, "learn", "the script as it is"), (), folder)
+            runner.submit(job)
+            while proceed():
+                ended = runner.wait(0.5)
+                if ended:
+                    log = Path(job.log_path)
+                    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+                    return TrialRun(ended[0][1], {found.name: found.example for found in metrics_in(text)})
+        finally:
+            runner.close()
+    return None
+
+
+def check_journal(path: Path) -> Report:
+    """What stands in the journal at ``path``, record by record; raises StudyMissingError, JournalError."""
+    from knowhy.journal import check
+
+    return check(path)
+
+
+def recover_journal(path: Path, to: Path) -> Report:
+    """Copy the good records of the journal at ``path``; raises JournalWriteError, JournalDamagedError."""
+    from knowhy.journal import recover
+
+    return recover(path, to)
 
 
 def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:

@@ -58,7 +58,7 @@ def guess_objective(metrics: Iterable[str]) -> Objective | None:
         held_out = min((_HELD_OUT.index(word) for word in words if word in _HELD_OUT), default=len(_HELD_OUT))
         training = int("train" in words or "training" in words)
         common = min((_COMMON.index(word) for word in words if word in _COMMON), default=len(_COMMON))
-        ranked.append(((training, min(held_out, 5), common, place), Objective(metric, toward)))
+        ranked.append(((training, held_out, common, place), Objective(metric, toward)))
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
 

@@ -116,6 +116,7 @@ class _Loop:
             if not self.running:
                 reason = self.idle or DONE
                 break
+            self.journal.refresh()
             for trial, outcome in self.executor.wait(0.25):
                 self.running.discard(trial)
                 self.end(trial, outcome)

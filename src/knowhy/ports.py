@@ -27,6 +27,10 @@ class Journal(Protocol):
         """Records with ``seq > after``, in order; raises JournalDamagedError where the chain breaks."""
         ...
 
+    def refresh(self) -> None:
+        """Say that the holder of the lease is still there; cheap, to be called every now and then."""
+        ...
+
     def lease(self) -> AbstractContextManager[None]:
         """Hold the study for this process; raises StudyLockedError naming the holder."""
         ...

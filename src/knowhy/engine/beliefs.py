@@ -137,11 +137,23 @@ class Beliefs:
             return False
         return bool(np.mean(a != b) < 0.01 and 0.02 < a.mean() < 0.98)
 
+    def _prepare(self, posterior: Posterior) -> None:
+        """Evaluate what the claims of all theories need in one go for each metric."""
+        state = posterior.state
+        about: dict[tuple[str, ...], list[Claim]] = {}
+        for theory in state.theories.values():
+            for claim in self.claims(state, theory.claims):
+                about.setdefault(tuple(sorted(claims.mentions(claim)[1])), []).append(claim)
+        for metrics, sentences in about.items():
+            if metrics:
+                self.judge(posterior, metrics).prepare(sentences)
+
     def update(self, state: State) -> BeliefsUpdated:
         """Beliefs after the trial that ended last, what it taught, and what it said about each theory."""
         posterior = self.posterior(state)
         trial = state.trials[state.order[-1]]
         beliefs, priors = {}, {}
+        self._prepare(posterior)
         for theory in state.theories.values():
             after, before = self.bits(posterior, theory), self.bits(posterior, theory, prior=True)
             if after is not None and before is not None:

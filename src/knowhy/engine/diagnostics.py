@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from knowhy.engine.metric_names import gap_pairs, metric_kind, split_name
 from knowhy.model.observation import Curve
-from knowhy.model.space import same_point
+from knowhy.model.space import Scalar
 from knowhy.model.state import State
 from knowhy.model.trial import Completed
 
@@ -23,6 +23,7 @@ DiagnosisKind = Literal[
 _MIN_CURVE = 4
 _MIN_OSCILLATION = 6
 _RECENT = 8
+_SPREAD_FROM = 6
 
 
 def derive(metrics: Mapping[str, float], curves: Mapping[str, Curve], duration: float) -> dict[str, float]:
@@ -230,7 +231,7 @@ def _course(recent: Sequence[Completed]) -> tuple[Diagnosis, ...]:
             falling,
             len(seen),
             8 * slope,
-            f"too short in {_of(len(falling), len(seen))}: still improving at the end,"
+            f"training cut short in {_of(len(falling), len(seen))}: still improving at the end,"
             f" by {slope:.0%} for each doubling of the steps",
         ),
         *_group(
@@ -274,14 +275,11 @@ def _noise(state: State) -> tuple[Diagnosis, ...]:
     """The seed-to-seed standard deviation, pooled over replicated points, against the spread of all trials."""
     metric = state.objective.metric
     done = [t for t in state.completed if metric in t.observation.metrics]
-    groups: list[list[Completed]] = []
+    same: dict[frozenset[tuple[str, str, Scalar]], list[Completed]] = {}
     for trial in done:
-        for group in groups:
-            if same_point(group[0].proposal.point, trial.proposal.point):
-                group.append(trial)
-                break
-        else:
-            groups.append([trial])
+        point = frozenset((k, type(v).__name__, v) for k, v in trial.proposal.point.items())
+        same.setdefault(point, []).append(trial)
+    groups = list(same.values())
     repeated = [g for g in groups if len({t.proposal.seed for t in g}) > 1]
     degrees = sum(len(g) - 1 for g in repeated)
     if not degrees:
@@ -289,14 +287,14 @@ def _noise(state: State) -> tuple[Diagnosis, ...]:
     squares = sum(len(g) * float(np.var([t.observation.metrics[metric] for t in g])) for g in repeated)
     sd = math.sqrt(squares / degrees)
     firsts = [g[0].observation.metrics[metric] for g in groups]
-    spread = float(np.subtract(*np.percentile(firsts, [75, 25]))) if len(firsts) > 2 else 0.0
+    spread = float(np.subtract(*np.percentile(firsts, [75, 25]))) if len(firsts) >= _SPREAD_FROM else 0.0
     against = f", {sd / spread:.0%} of the spread (interquartile) between configurations" if spread > 0 else ""
     return (
         Diagnosis(
             "noise",
             f"noise: the same configuration with another seed changes {metric} by {sd:.2g}"
             f" (standard deviation, {degrees + len(repeated)} trials){against}",
-            round(min(1.0, sd / spread) if spread > 0 else 0.5, 3),
+            round(min(1.0, sd / spread) if spread > 0 else 0.2, 3),
             tuple(sorted(_number(t) for g in repeated for t in g)),
         ),
     )

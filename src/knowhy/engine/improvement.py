@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import log_ndtr
 
 from knowhy.engine import surrogate
@@ -48,8 +47,8 @@ def believe_pending(
             continue
         k = p.family.covariance(p.theta[1:], p.family.distances(grown.rows, grown.rows)) + surrogate.CONSTANT
         k[np.diag_indices_from(k)] += p.noise**2 + 1e-8
-        low = cho_factor(k, lower=True, check_finite=False)[0]
-        out.append(replace(p, cholesky=low, alpha=cho_solve((low, True), grown.values, check_finite=False)))
+        low = surrogate.cholesky(k)
+        out.append(replace(p, cholesky=low, alpha=surrogate.solve(low, grown.values)))
     return tuple(out), grown
 
 

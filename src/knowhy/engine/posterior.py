@@ -13,7 +13,7 @@ from scipy.special import ndtr
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.kernels import Additive, Ard, Family, Quadratic
-from knowhy.engine.predicates import Judge, Surface, exponent, log_line, structure_name
+from knowhy.engine.predicates import Judge, Remembered, Surface, exponent, log_line, structure_name
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.model.objective import Objective
 from knowhy.model.space import Point, same_point
@@ -100,10 +100,10 @@ class Response:
     draws: surrogate.Draws
     noise: float
 
-    @property
+    @cached_property
     def surface(self) -> Surface:
         """What predicates need of it."""
-        return Surface(self.draws, self.transform, self.noise, self.draws.origin)
+        return Surface(Remembered(self.draws), self.transform, self.noise, self.draws.origin)
 
 
 class Posterior:

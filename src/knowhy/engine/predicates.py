@@ -58,6 +58,33 @@ class Surface:
         return max(0.1, 0.5 * self.noise)
 
 
+class Remembered:
+    """Draws that keep their values by rows; ``prefetch`` evaluates many sets of rows at once, which is far cheaper."""
+
+    def __init__(self, draws: Callable[[Array], Array]) -> None:
+        """Remember what ``draws`` gives."""
+        self._draws = draws
+        self._values: dict[bytes, Array] = {}
+
+    def __call__(self, rows: Array) -> Array:
+        """Values at ``rows`` (draws by rows)."""
+        key = rows.tobytes()
+        if key not in self._values:
+            self._values[key] = self._draws(rows)
+        return self._values[key]
+
+    def prefetch(self, sets: list[Array]) -> None:
+        """Evaluate all ``sets`` of rows in one go."""
+        new = {r.tobytes(): r for r in sets}
+        new = {k: r for k, r in new.items() if k not in self._values}
+        if not new:
+            return
+        values = self._draws(np.concatenate(list(new.values())))
+        at = np.cumsum([0, *(len(r) for r in new.values())])
+        for i, key in enumerate(new):
+            self._values[key] = values[:, at[i] : at[i + 1]]
+
+
 @dataclass(frozen=True)
 class Answer:
     """A claim on each draw: whether it holds, and the number it is about (None where it is not about one)."""
@@ -85,6 +112,28 @@ class Judge:
     seed: int = 0
     _cache: dict[object, Array] = field(default_factory=dict)
 
+    def prepare(self, claims: list[Claim]) -> None:
+        """Evaluate in one go what the answers to ``claims`` will need; which rows those are does not hang on values."""
+        asked: dict[str, list[Array]] = {m: [] for m in self.surfaces}
+
+        def listen(metric: str) -> Surface:
+            def draws(rows: Array) -> Array:
+                asked[metric].append(rows)
+                return np.zeros((1, len(rows)))
+
+            real = self.surfaces[metric]
+            return Surface(draws, real.transform, real.noise)
+
+        spy = Judge(
+            self.encoder, {m: listen(m) for m in self.surfaces}, self.signs, self.default, self.best, None, self.seed
+        )
+        for claim in claims:
+            spy.answer(claim)
+        for metric, sets in asked.items():
+            draws = self.surfaces[metric].draws
+            if sets and isinstance(draws, Remembered):
+                draws.prefetch(sets)
+
     def backgrounds(self, scope: Scope) -> Array:
         """Rows over which a scope averages."""
         key = ("backgrounds", scope)
@@ -102,18 +151,19 @@ class Judge:
         return self._cache[key]
 
     def _restrict(self, rows: Array, bounds: tuple[Bound, ...]) -> Array:
-        for bound in bounds:
-            g = self.encoder.index(bound.parameter)
+        """``rows`` squeezed between the bounds on each parameter."""
+        for name in dict.fromkeys(b.parameter for b in bounds):
+            g = self.encoder.index(name)
             if g < 0:
                 continue
             s = self.encoder.slices[g]
-            edge = self.encoder.encode_value(g, bound.value)
-            if bound.op == "=":
-                rows[:, s] = edge
-            elif bound.op == ">=":
-                rows[:, s] = edge + (1.0 - edge) * rows[:, s]
-            else:
-                rows[:, s] = edge * rows[:, s]
+            low, high = np.zeros(s.stop - s.start), np.ones(s.stop - s.start)
+            for bound in bounds:
+                if bound.parameter == name:
+                    edge = self.encoder.encode_value(g, bound.value)
+                    low = edge if bound.op in (">=", "=") else low
+                    high = edge if bound.op in ("<=", "=") else high
+            rows[:, s] = low + (high - low) * rows[:, s]
         return rows
 
     def _at(self, rows: Array, settings: Mapping[str, Scalar]) -> Array:

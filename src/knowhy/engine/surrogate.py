@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs
 from scipy.optimize import minimize
 
 from knowhy.engine.encoding import Array
@@ -72,18 +72,36 @@ def _prior(family: Family) -> tuple[Array, Array]:
     return np.r_[NOISE_MEAN, family.prior_mean], np.r_[NOISE_SD, family.prior_sd]
 
 
-def _factor(family: Family, theta: Array, distances: Array) -> tuple[Array, Array]:
+def cholesky(k: Array) -> Array:
+    """Lower Cholesky factor of ``k``; raises LinAlgError."""
+    low, info = dpotrf(k, lower=1, clean=0)
+    if info != 0:
+        raise np.linalg.LinAlgError("not positive definite")
+    return np.asarray(low)
+
+
+def solve(low: Array, right: Array) -> Array:
+    """``k^-1 right`` from the lower factor of ``k``."""
+    return np.asarray(dpotrs(low, right, lower=1)[0])
+
+
+def half_solve(low: Array, right: Array) -> Array:
+    """``low^-1 right``."""
+    return np.asarray(dtrtrs(low, right, lower=1)[0])
+
+
+def _factor(family: Family, theta: Array, distances: Array) -> Array:
     k = family.covariance(theta[1:], distances) + CONSTANT
     k[np.diag_indices_from(k)] += np.exp(2.0 * theta[0]) + _JITTER
-    return cho_factor(k, lower=True, check_finite=False)[0], k
+    return cholesky(k)
 
 
 def _log_likelihood(family: Family, theta: Array, distances: Array, values: Array) -> float:
     try:
-        low, _ = _factor(family, theta, distances)
+        low = _factor(family, theta, distances)
     except np.linalg.LinAlgError:
         return -np.inf
-    half = solve_triangular(low, values, lower=True, check_finite=False)
+    half = half_solve(low, values)
     n = len(values)
     return float(-0.5 * half @ half - np.log(np.diag(low)).sum() - 0.5 * n * np.log(2 * np.pi))
 
@@ -93,12 +111,13 @@ def _objective(
 ) -> tuple[float, Array]:
     """Negative log posterior of the hyperparameters, and its gradient."""
     try:
-        low, _ = _factor(family, theta, distances)
+        low = _factor(family, theta, distances)
     except np.linalg.LinAlgError:
         return 1e10, np.zeros_like(theta)
-    alpha = cho_solve((low, True), values, check_finite=False)
+    alpha = solve(low, values)
     n = len(values)
-    inverse = cho_solve((low, True), np.eye(n), check_finite=False)
+    inverse = np.tril(dpotri(low, lower=1)[0])
+    inverse += np.tril(inverse, -1).T
     weights = 0.5 * (np.outer(alpha, alpha) - inverse)
     gradient = np.empty_like(theta)
     gradient[0] = 2.0 * np.exp(2.0 * theta[0]) * np.trace(weights)
@@ -173,8 +192,8 @@ def condition(fits: Sequence[Fit], shares: Sequence[float], seen: int, data: Dat
     for f, share in zip(fits, shares, strict=True):
         distances = f.family.distances(data.rows, data.rows)
         for theta, log_weight, likelihood in zip(f.thetas, f.log_weights, f.log_likelihoods, strict=True):
-            low, _ = _factor(f.family, theta, distances)
-            alpha = cho_solve((low, True), data.values, check_finite=False)
+            low = _factor(f.family, theta, distances)
+            alpha = solve(low, data.values)
             total = np.log(share) + f.log_evidence + log_weight
             if len(data) > seen:
                 n = len(data)
@@ -238,7 +257,7 @@ def draw(particles: Sequence[Particle], data: Data, count: int, seed: int) -> Dr
         w = rng.standard_normal((phi.shape[1] + 1, n))
         if len(data):
             fantasy = phi @ w[:-1] + np.sqrt(CONSTANT) * w[-1] + p.noise * rng.standard_normal((len(data), n))
-            update = cho_solve((p.cholesky, True), data.values[:, None] - fantasy, check_finite=False)
+            update = solve(p.cholesky, data.values[:, None] - fantasy)
         else:
             update = np.zeros((0, n))
         blocks.append(Block(p.family, p.theta[1:], features, w, update, data.rows))
@@ -271,7 +290,7 @@ def moments(particles: Sequence[Particle], data: Data, at: Array) -> tuple[Array
         if key not in cache:
             cache[key] = p.family.distances(data.rows, at)
         k = p.family.covariance(p.theta[1:], cache[key]) + CONSTANT
-        half = solve_triangular(p.cholesky, k, lower=True, check_finite=False)
+        half = half_solve(p.cholesky, k)
         means.append(k.T @ p.alpha)
         variances.append(p.family.variance(p.theta[1:], at) + CONSTANT - np.sum(half**2, axis=0))
     return weights / weights.sum(), np.array(means), np.maximum(np.array(variances), 1e-10)

@@ -15,12 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from knowhy.engine.mind import Mind
 from knowhy.faces import forecast, render
 from knowhy.faces.text import one_line, safe
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Failed
-from knowhy.views import BestView, TheoryView, TrialView, best, theories, trials, words
+from knowhy.views import BestView, Mind, TheoryView, TrialView, best, theories, trials, words
 
 _TOLD = frozenset({"certified", "supported", "refuted"})
 

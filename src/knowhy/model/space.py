@@ -224,9 +224,11 @@ class Space:
     def complete(self, point: Point) -> dict[str, Scalar]:
         """``point`` with what it lacks set to the default, and what its conditions rule out as well."""
         full = {p.name: point.get(p.name, p.default) for p in self.parameters}
-        for parameter in self.parameters:
-            if parameter.condition is not None and not parameter.condition.holds(full):
-                full[parameter.name] = parameter.default
+        conditional = [p for p in self.parameters if p.condition is not None]
+        for _ in conditional:  # once for each, as a chain of conditions may stand in any order
+            for parameter in conditional:
+                if parameter.condition is not None and not parameter.condition.holds(full):
+                    full[parameter.name] = parameter.default
         return full
 
     def check(self, point: Point) -> dict[str, Scalar]:

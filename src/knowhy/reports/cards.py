@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knowhy.reports.answer import prior_to_belief, weight_of_evidence
@@ -37,14 +38,13 @@ def card(found: Explanation) -> Card:
         ("Evidence", (weight_of_evidence(view),)),
     ]
     facts += [("Certificate", certificate(c)) for c in view.certificates]
+    if not found.evidence_for and not found.evidence_against:
+        facts += weighing(found)
     scopes = tuple(dict.fromkeys(c.scope for c in found.claims if c.scope))
     if scopes:
         facts.append(("Scope", ("; ".join(scopes),)))
     if view.rivals:
-        rivals: list[Span] = []
-        for rival in view.rivals:
-            rivals += [", ", TheoryLink(rival)] if rivals else [TheoryLink(rival)]
-        facts.append(("Rivals", tuple(rivals)))
+        facts.append(("Rivals", links([TheoryLink(r) for r in view.rivals])))
     if view.refuted_by:
         facts.append(("Would be refuted if", (view.refuted_by,)))
     when = f"after {plural(view.after, 'trial')}, so it is exploratory" if view.exploratory else "before any data"
@@ -67,6 +67,24 @@ def card(found: Explanation) -> Card:
     )
 
 
+def weighing(found: Explanation) -> list[tuple[str, Text]]:
+    """The trials that weigh most in hindsight, for a theory on which no trial had a stake beforehand."""
+    judged = [c.judgement for c in found.claims if c.judgement is not None]
+    sides = (
+        ("Weigh most for", sorted({t for j in judged for t in j.supporting})),
+        ("Weigh most against", sorted({t for j in judged for t in j.opposing})),
+    )
+    return [(label, links([TrialLink(t) for t in trials[:LISTED]])) for label, trials in sides if trials]
+
+
+def links(members: Sequence[TrialLink | TheoryLink]) -> Text:
+    """``members`` with commas between."""
+    parts: list[Span] = []
+    for member in members:
+        parts += [", ", member] if parts else [member]
+    return tuple(parts)
+
+
 def claim(view: ClaimView, alone: bool) -> Text:
     """A claim, how far it is believed (where it is not ``alone``: then the theory's belief says it), and its number."""
     judgement = view.judgement
@@ -77,7 +95,7 @@ def claim(view: ClaimView, alone: bool) -> Text:
         name = judgement.quantity or "the quantity"
         parts.append(f"{name} {estimate(judgement.middle, judgement.low, judgement.high)}")
     if judgement.margin:
-        parts.append(f"a change below {number(judgement.margin)} counts as none")
+        parts.append(f"a change below {judgement.margin:.2g} counts as none")
     return (Strong(view.sentence), " – " + "; ".join(parts)) if parts else (Strong(view.sentence),)
 
 
@@ -98,6 +116,7 @@ def certificate(view: CertificateView) -> Text:
     """What the fresh pairs of a contrast show."""
     word = "certified" if view.certified else "not certified"
     settings = ", ".join(f"{s.parameter} {scalar(s.default)} → {scalar(s.value)}" for s in view.differing)
+    settings = settings or "the same point twice"
     if not view.pairs:
         return (Strong(word), f": registered ({settings}), no fresh pair is complete yet")
     parts: list[Span] = [
@@ -109,4 +128,4 @@ def certificate(view: CertificateView) -> Text:
         parts.append(f"; mean difference of {view.metric} {number(view.mean, width)}")
         if view.low is not None and view.high is not None:
             parts.append(f" (95%: {between(view.low, view.high)})")
-    return (*parts, f"; contrast: {settings}" if settings else "")
+    return (*parts, f"; contrast: {settings}")

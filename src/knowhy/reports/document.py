@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from knowhy.model.belief import MainEffect
 from knowhy.model.objective import Objective
-from knowhy.model.space import describe
 from knowhy.model.state import State
 from knowhy.reports import figures
 from knowhy.reports.answer import best_in_words, facts, learned
@@ -27,6 +26,7 @@ from knowhy.reports.blocks import (
     TrialLink,
     Trials,
 )
+from knowhy.reports.comparison import best_section
 from knowhy.reports.endings import failed, questions_section, reproduce
 from knowhy.views import (
     BestView,
@@ -44,7 +44,7 @@ from knowhy.views import (
     theories,
     trials,
 )
-from knowhy.views.words import estimate, number, percent, plural, plus_minus, scalar
+from knowhy.views.words import estimate, number, percent, plural, scalar
 
 
 def document(state: State, mind: Mind, journal: str = "") -> Document:
@@ -52,7 +52,7 @@ def document(state: State, mind: Mind, journal: str = "") -> Document:
     study, rows, views = overview(state, mind), trials(state), theories(state)
     sections = (
         _answer(study, views),
-        _best(state, study.best),
+        best_section(state, study.best),
         _front(state, rows),
         _theories(state, mind, study, views),
         _surprises(state),
@@ -90,68 +90,6 @@ def _answer(study: Overview, views: tuple[TheoryView, ...]) -> Section:
     elif study.reason:
         blocks.append(Paragraph((f"The run ended: {study.reason}.",), "note"))
     return Section("answer", "The answer", "Answer", tuple(blocks))
-
-
-def _best(state: State, best: BestView | None) -> Section | None:
-    if best is None:
-        return None
-    space = state.space
-    differing = {s.parameter for s in best.changed}
-    blocks: list[Block] = []
-    if best.changed:
-        rows: tuple[tuple[Text, ...], ...] = tuple(
-            ((Code(s.parameter),), (scalar(s.value),), (scalar(s.default),), (describe(space[s.parameter]),))
-            for s in best.changed
-        )
-        blocks.append(
-            Table(
-                "Parameters that differ from the default",
-                ("parameter", "best", "default", "searched"),
-                rows,
-                frozenset({1, 2}),
-            )
-        )
-    chart = figures.fresh(best)
-    if chart is not None:
-        blocks.append(Figures((chart,)))
-    blocks.append(_comparison(best))
-    same = tuple(p for p in space if p.name not in differing)
-    if same:
-        kept: tuple[tuple[Text, ...], ...] = tuple(
-            ((Code(p.name),), (scalar(p.default),), (describe(p) if p.active else "held at its default",)) for p in same
-        )
-        blocks.append(
-            Fold(
-                f"{plural(len(same), 'parameter')} at the default",
-                (Table("Parameters at their default", ("parameter", "value", "searched"), kept, frozenset({1})),),
-            )
-        )
-    return Section("best", "Best against default", "Best", tuple(blocks))
-
-
-def _comparison(best: BestView) -> Table:
-    noise = best.noise
-    rows: list[tuple[Text, ...]] = [
-        (
-            ("expected",),
-            (estimate(best.value, best.low, best.high),),
-            (number(best.default_value, noise),),
-        )
-    ]
-    if best.fresh_value is not None:
-        rows.append(
-            (
-                (f"mean of fresh runs ({len(best.fresh)}, {len(best.default_fresh)})",),
-                (number(best.fresh_value, noise),),
-                (number(best.fresh_default, noise),),
-            )
-        )
-    gain = number(best.improvement, noise)
-    if best.improvement_low is not None and best.improvement_high is not None:
-        gain = plus_minus(best.improvement, (best.improvement_high - best.improvement_low) / 2) + " (95%)"
-    rows.append(((f"improvement ({'fresh pairs' if best.pairs else 'expected'})",), (gain,), ("–",)))
-    rows.append((("noise of one run (sd)",), (number(noise, noise),), ("–",)))
-    return Table(f"{best.metric}, {best.direction}d", ("", "best", "default"), tuple(rows), frozenset({1, 2}))
 
 
 def _front(state: State, rows: tuple[TrialView, ...]) -> Section | None:

@@ -33,10 +33,17 @@ def questions_section(state: State, mind: Mind, study: Overview) -> Section:
             members: list[Span] = []
             for name in q.theories:
                 members += [" ", TheoryLink(name)] if members else [TheoryLink(name)]
-            rate = "–" if q.bits_per_minute is None else number(q.bits_per_minute)
+            rate = "–" if q.bits_per_minute is None else f"{q.bits_per_minute:.2g}"
             experiment = f"{q.experiment} (for “{q.claim}”)" if q.experiment else "–"
             rows.append(
-                ((q.question,), tuple(members), (number(q.uncertainty),), (experiment,), (number(q.bits),), (rate,))
+                (
+                    (q.question,),
+                    tuple(members),
+                    (number(q.uncertainty, 0.1),),
+                    (experiment,),
+                    (number(q.bits, 0.1),),
+                    (rate,),
+                )
             )
         columns = ("question", "theories", "bits open", "what would tell most", "bits expected", "bits a minute")
         blocks.append(Table("Open questions, by information per cost", columns, tuple(rows), frozenset({2, 4, 5})))
@@ -52,7 +59,7 @@ def questions_section(state: State, mind: Mind, study: Overview) -> Section:
         items: list[Text] = []
         for n in coming:
             what = ", ".join(f"{s.parameter} = {scalar(s.value)}" for s in n.changed) or "the default"
-            bits = f"; {number(n.bits)} bits expected" if n.bits else ""
+            bits = f"; {number(n.bits, 0.1)} bits expected" if n.bits else ""
             link: Text = (TrialLink(n.trial), f" ({n.status}): ") if n.trial is not None else ()
             items.append((*link, f"{n.purpose}: {n.reason} ({what}{bits})"))
         title = "What comes next" if coming[0].trial is not None else "What would come next"

@@ -70,7 +70,7 @@ def page(found: Document) -> str:
             *(_section(s) for s in found.sections),
             f'</main>\n<footer class="bottom"><p>{spans(found.footer)}</p></footer>',
             '<script type="application/json" id="charts">'
-            + script_json([{"id": f.id, "spec": as_json(f.spec)} for f in charts])
+            + script_json([{"id": clean(f.id), "spec": as_json(f.spec)} for f in charts])
             + "</script>",
             *(f"<script>{s}</script>" for s in scripts),
             "</body>\n</html>\n",
@@ -170,7 +170,11 @@ def _table(table: Table) -> str:
 def _figure(figure: Figure) -> str:
     name = escape(clean(figure.title))
     caption = escape(clean(figure.caption))
+    # As much room as the chart will take, so that nothing moves when it is drawn.
+    height = figure.spec["height"]
+    room = height + (32 if figure.small else 70) if isinstance(height, int) else 300
+    place = f'data-chart="{escape(clean(figure.id))}" style="min-height:{room}px"'
     return (
         f"<figure><figcaption><strong>{name}</strong> <span>{caption}</span></figcaption>"
-        f'<div class="chart" data-chart="{escape(figure.id)}" role="img" aria-label="{name}: {caption}"></div></figure>'
+        f'<div class="chart" {place} role="img" aria-label="{name}: {caption}"></div></figure>'
     )

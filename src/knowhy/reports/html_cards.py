@@ -32,7 +32,9 @@ def theory_card(found: Explanation) -> str:
     reason = escape(sentence(clean(says.because)))
     because = f'<p class="because"><span>Because</span> {reason}</p>' if says.because else ""
     neutral = f'<p class="neutral">{escape(says.neutral)}.</p>' if says.neutral else ""
+    untold = '<p class="none">No trial had a stake in it beforehand; the belief comes from all trials together.</p>'
     sides = _side("For", says.evidence_for) + _side("Against", says.evidence_against)
+    evidence = f'<div class="evidence">{sides}</div>' if says.evidence_for or says.evidence_against else untold
     name, sign = escape(clean(says.id)), f'<span aria-hidden="true">{SIGNS[view.status]}</span>'
     return (
         f'<article class="theory {kind}" id="{anchor(says.id)}" aria-label="Theory {name}">'
@@ -40,7 +42,7 @@ def theory_card(found: Explanation) -> str:
         f'<span class="status">{sign} {says.status}</span>{flags}</header>'
         f'<div class="split"><div>{because}<ul class="claims">{claims}</ul></div>'
         f'<div class="belief">{_trend(view)}</div></div>'
-        f'<dl class="about">{facts}</dl><div class="evidence">{sides}</div>{neutral}</article>'
+        f'<dl class="about">{facts}</dl>{evidence}{neutral}</article>'
     )
 
 

@@ -140,7 +140,11 @@ def _theory(found: Explanation) -> str:
         parts.append(f"*Because* {literal(sentence(says.because))}")
     parts.append("\n".join(f"- {spans(c)}" for c in says.claims))
     parts.append("\n".join(f"- {label}: {spans(text)}" for label, text in says.facts))
+    if not says.evidence_for and not says.evidence_against:
+        parts.append("No trial had a stake in it beforehand; the belief comes from all trials together.")
     for title, lines in (("For", says.evidence_for), ("Against", says.evidence_against)):
+        if not says.evidence_for and not says.evidence_against:
+            break
         listed = "; ".join(spans(line).replace(";", ",") for line in lines[:LISTED])
         more = f"; and {len(lines) - LISTED} more" if len(lines) > LISTED else ""
         parts.append(f"{title} ({len(lines)}): {listed or 'no trial'}{more}")

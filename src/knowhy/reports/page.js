@@ -24,7 +24,9 @@
   const waiting = new Set(document.querySelectorAll("[data-chart]"));
   const draw = (place) => {
     if (!waiting.delete(place)) return;
-    vegaEmbed(place, specs.get(place.dataset.chart), { renderer: "svg", ast: true, actions: false, config })
+    const narrow = place.clientWidth < 480;
+    const here = narrow ? { ...config, legend: { ...config.legend, columns: 5, columnPadding: 10 } } : config;
+    vegaEmbed(place, specs.get(place.dataset.chart), { renderer: "svg", ast: true, actions: false, config: here })
       .catch((error) => { place.textContent = "This chart could not be drawn: " + error.message; });
   };
   if (waiting.size && typeof vegaEmbed === "function") {

@@ -11,6 +11,10 @@ from knowhy.subjects.exclusions import exclusion
 from knowhy.subjects.roles import guess, snake
 from knowhy.subjects.source import Source, dotted, elements, read_literal
 
+_BOOSTING = frozenset(
+    ("num_leaves", "boosting", "boosting_type", "booster", "objective", "tree_method", "n_estimators")
+)
+
 
 def find_constants(source: Source, scope: Scope, findings: Findings) -> None:
     """Add the constants of ``scope`` that a new literal would change, and say of the others why not."""
@@ -127,6 +131,7 @@ def _dictionary(source: Source, scope: Scope, name: str, node: ast.Dict, finding
     if scope.bound[name] > 1 or not scope.used(name):
         findings.note(f"{name} at line {node.lineno} is left out: it is assigned more than once, or never read")
         return
+    call = "boosting" if _BOOSTING & {key for key, _ in pairs} else ""
     rewritten = _rewritten_keys(scope.node, name)
     for key, value in literal:
         if rewritten is None or key in rewritten:
@@ -139,7 +144,7 @@ def _dictionary(source: Source, scope: Scope, name: str, node: ast.Dict, finding
             findings.leave_out(f"{name}.{key}", reason, value.lineno)
         else:
             findings.candidates += spread(
-                source, "constant", value, Candidate(key, None, unset(), owner=name, weight=0.97)
+                source, "constant", value, Candidate(key, None, unset(), owner=name, call=call, weight=0.97)
             )
 
 

@@ -57,6 +57,7 @@ _COMPILED = tuple((reason, re.compile(pattern)) for reason, pattern in _NAMES)
 
 # Names that the patterns above would take, and that are hyperparameters all the same.
 _KEPT = re.compile(
+    r"num_train_epochs|train_epochs|\w*clip_val(ue)?|per_(device|gpu)_(train_)?batch_size|"
     r"(total|device|global|train|training|max|tokens?|micro|mini)_batch_?size\w*|batch_?size|n_iter|max_iter\w*"
     r"|dim|total_(steps|iters|iterations|epochs|timesteps)|(embed|model|hidden|head|ff|ffn|mlp|latent|inner)_?dim"
     r"|final_\w+|end_lr|start_lr|label_smooth\w*|sample_rate_aug|max_samples|min_samples\w*|subsample\w*|lora_rank"
@@ -75,7 +76,7 @@ _CALLS: tuple[tuple[str, str], ...] = (
      r"|multilabel\w*)|load_\w+"
      r"|fetch_\w+|read_\w+|loadtxt|genfromtxt|linspace|logspace|arange|range|zeros|ones|full|eye|rand\w*|normal"
      r"|uniform|empty"
-     r"|randint|choice|shuffle|permutation|reshape|astype|DataFrame|Series|Dataset|MNIST|CIFAR\d+|FashionMNIST"
+     r"|randint|choice|shuffle|sample|permutation|reshape|astype|DataFrame|Series|Dataset|MNIST|CIFAR\d+|FashionMNIST"
      r"|ImageFolder"
      r"|Normalize|Resize|CenterCrop|ToTensor|Compose|TensorDataset|LabelEncoder|OneHotEncoder|OrdinalEncoder"
      r"|StandardScaler|MinMaxScaler|SimpleImputer|cat|stack|concat\w*|mean|sum|var|std|norm|softmax|log_softmax"

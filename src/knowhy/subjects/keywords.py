@@ -20,6 +20,10 @@ _BY_PLACE: tuple[tuple[str, int, str], ...] = (
 
 _EVALUATION = re.compile(r"(?i)(\w*[_.])?(eval|evaluation|val|valid|validation|test|holdout)(_?\w*)?")
 
+# Libraries that show or tabulate, and keywords that mean something else in their functions and in most others.
+_NO_TRAINING = frozenset(("plt", "sns", "ax", "axes", "axs", "fig", "px", "go", "pd", "df", "matplotlib", "seaborn"))
+_VAGUE = frozenset(("alpha", "c", "nu", "sigma", "window", "kernel", "noise", "scale"))
+
 
 def find_keywords(source: Source, findings: Findings) -> None:
     """Add literal keyword arguments of calls that build or train something."""
@@ -27,11 +31,13 @@ def find_keywords(source: Source, findings: Findings) -> None:
     judging = _for_evaluation(source.tree)
     for name, call in calls(source.tree):
         last = name.rpartition(".")[2]
-        if id(call) in skipped or not last:
+        if id(call) in skipped or not last or name.partition(".")[0] in _NO_TRAINING:
             continue
         why = "evaluation" if id(call) in judging else excluded_call(last)
         for keyword, node in _arguments(last, call):
             value = read_literal(node)
+            if keyword.lower() in _VAGUE and not last[:1].isupper():
+                continue
             if value is None and not elements(node):
                 continue
             reason = exclusion(keyword, value)

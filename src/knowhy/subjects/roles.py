@@ -97,6 +97,7 @@ _COMMON = {"activation": 3, "optimizer": 3, "kernel": 3, "schedule": 3}
 _ACCEPTED: tuple[tuple[str, str, Role, tuple[str, ...], float], ...] = (
     (r"MLP\w+", "activation", "activation", ("identity", "logistic", "tanh", "relu"), 0.6),
     (r"Dense|Conv\dD|SeparableConv\dD", "activation", "activation", ("relu", "tanh", "gelu", "elu", "selu"), 0.5),
+    (r"\w*TrainingArguments", "lr_scheduler_type", "schedule", ("linear", "cosine", "constant_with_warmup"), 0.5),
     (r"MLP\w+", "solver", "optimizer", ("lbfgs", "sgd", "adam"), 0.6),
     (r"MLP\w+", "learning_rate", "schedule", ("constant", "invscaling", "adaptive"), 0.3),
     (r"(Nu)?SV[CR]", "kernel", "kernel", ("linear", "poly", "rbf", "sigmoid"), 0.75),
@@ -118,6 +119,7 @@ _LR = r"lr|learning_?rate|eta0?|step_?size_init|learning_rate_init|base_lr|max_l
 _RULES: tuple[tuple[Role, float, str], ...] = tuple(
     (role, confidence, re.compile(pattern))  # type: ignore[misc]
     for role, confidence, pattern in (
+        ("other", 0.2, r"n_init|n_restarts\w*"),
         ("warmup", 0.6, r"(\w+_)?warm_?up(_\w+)?|pct_start|burn_?in(_\w+)?"),
         ("schedule", 0.5, r"(use_)?(lr_?)?sched(ule|uler|uling)?(_type|_name)?|lr_policy|decay_lr|(lr_)?warmdown\w*"
          r"|(lr_)?cooldown\w*|(lr_)?anneal\w*|lr_decay(_style|_type)?|cosine_\w+"),
@@ -168,7 +170,7 @@ _RULES: tuple[tuple[Role, float, str], ...] = tuple(
          r"|embed(ding)?(_?(dim|size|d))?|(model|emb|embd|ff|ffn|mlp|latent|inner|feature|attn|bottleneck|state)_?"
          r"(dim|size|width)|num_(filters|channels|units|neurons)|n_(filters|channels|units|neurons)|filters|layer_sizes"
          r"(_\d+)?|d_?(model|ff|inner|hidden)|fc\d?|dim|(mlp|ffn?|expansion)_?(ratio|mult\w*|factor)|aspect_ratio"
-         r"|em_?size|nhid|hidden\d|h\d|units\d|n_components|rank|lora_r"),
+         r"|dim_?(feedforward|ff|ffn)|em_?size|nhid|hidden\d|h\d|units\d|n_components|rank|lora_r"),
         ("epochs", 0.55, r"(\w+_)?(n|num|max|total|nb|train(ing)?)?_?(\w+_)?(epochs?|iters?|iterations|(time)?steps"
          r"|updates)|max_iter|n_iter|iters|train_(epochs|steps|iters)|num_train_epochs|epoch"),
         ("other", 0.3, r"patience|n_iter_no_change|early_stopping_rounds|ema(_\w+)?|\w+_ratio|\w+_scale|\w+_weight"
@@ -178,7 +180,7 @@ _RULES: tuple[tuple[Role, float, str], ...] = tuple(
 
 # Keywords that mean something only to what they are passed to: (call, keyword, role, confidence).
 _IN_CALLS: tuple[tuple[str, str, Role, float], ...] = (
-    (r"(Feature)?(Alpha)?Dropout(\d[dD])?|DropPath|SpatialDropout\dD", r"p|rate|drop_prob", "dropout", 0.9),
+    (r"(Feature)?(Alpha)?[Dd]ropout(\d[dD])?|DropPath|SpatialDropout\dD", r"p|rate|drop_prob", "dropout", 0.9),
     (r"\w*LR|\w*Schedule\w*", r"(max|base|peak)_lr|initial_learning_rate", "learning_rate", 0.9),
     (r"\w*LR|\w*Scheduler|\w*Decay|\w*Schedule", r".*", "schedule", 0.35),
     (r"Random(Horizontal|Vertical)Flip|RandomErasing|ColorJitter|RandomRotation|RandAugment|Mix[uU]p", r".*",

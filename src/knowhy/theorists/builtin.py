@@ -22,7 +22,7 @@ _MOST_LIVE = 24
 _MOST_NEW = 4
 _FIRST_QUESTIONS = 4
 _ROOM_FOR_MORE = 12
-_SETTLED = 0.04
+_SETTLED = 0.1
 
 
 class Builtin:

@@ -14,7 +14,7 @@ from knowhy.engine.claims import parse
 from knowhy.errors import SentenceError
 from knowhy.model.theory import FailsWhen
 from knowhy.theorists.questions import Question, Rival
-from knowhy.theorists.reading import Reading, number
+from knowhy.theorists.reading import Reading, number, sense
 from knowhy.theorists.responses import Array
 
 _QUESTION = "when do trials fail?"
@@ -24,6 +24,11 @@ _CONVINCING = 0.25
 _CLEARLY_BETTER = 0.08
 _MOST = 6
 _PRICE_OF_A_FACTOR = 0.02
+_PRICE_OF_THE_IMPLAUSIBLE = 0.08
+_STEPS = frozenset({"learning_rate", "depth", "width", "init_scale", "momentum", "gradient_clip", "context", "other"})
+_WORK = frozenset(
+    {"batch_size", "width", "depth", "context", "heads", "epochs", "trees", "tree_depth", "leaves", "degree", "other"}
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ def failures(reading: Reading) -> Iterator[Question]:
     if len(failed) < _FEW or len(state.completed) < _FEW:
         return
     trials = _trials(reading, [t.proposal.trial for t in failed])
-    found = _limits(trials)
+    plausible = _plausible(reading, {t.failure.kind for t in failed})
+    found = _limits(trials, plausible)
     if not found or found[0][0] > _CONVINCING:
         return
     known = _known(reading)
@@ -103,15 +109,30 @@ def _known(reading: Reading) -> list[FailsWhen]:
     return found
 
 
-def _limits(trials: _Trials) -> list[tuple[float, FailsWhen]]:
-    """The best limit of each parameter and product with its mistakes (products pay a little more), best first."""
+def _plausible(reading: Reading, kinds: set[str]) -> frozenset[str]:
+    """Names of parameters that are known to cause failures of these kinds."""
+    senses: frozenset[str] = frozenset()
+    if kinds & {"nan", "inf"}:
+        senses |= _STEPS
+    if kinds & {"timeout", "out_of_memory"}:
+        senses |= _WORK
+    return frozenset(x.name for x in reading.levers if not senses or sense(x.parameter) in senses)
+
+
+def _limits(trials: _Trials, plausible: frozenset[str]) -> list[tuple[float, FailsWhen]]:
+    """The best limit of each parameter and product, best first, with its mistakes.
+
+    Products, and parameters that have nothing to do with such failures as far as is known, pay a little more.
+    """
     found: list[tuple[float, FailsWhen]] = []
     sides: tuple[Literal["above", "below"], ...] = ("above", "below")
     for names, column in trials.columns.items():
         for side in sides[: 1 if len(names) > 1 else 2]:
             split = _split(column, trials.bad, side == "above")
             if split is not None:
-                found.append((split[0] + _PRICE_OF_A_FACTOR * (len(names) - 1), FailsWhen(names, side, split[1])))
+                price = _PRICE_OF_A_FACTOR * (len(names) - 1)
+                price += _PRICE_OF_THE_IMPLAUSIBLE * sum(name not in plausible for name in names)
+                found.append((split[0] + price, FailsWhen(names, side, split[1])))
     return sorted(found, key=lambda f: f[0])
 
 

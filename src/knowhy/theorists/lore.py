@@ -12,7 +12,7 @@ from typing import Literal
 from knowhy.theorists import lore_models, lore_nets, lore_steps, lore_trees
 from knowhy.theorists.lore_entry import Answer, Entry, Family
 
-__all__ = ["CURES", "PULLS", "ROLE_WORDS", "VALUES", "Answer", "Cure", "Entry", "Family", "entry_for"]
+__all__ = ["CURES", "PULLS", "ROLE_WORDS", "SWITCHES", "VALUES", "Answer", "Cure", "Entry", "Family", "entry_for"]
 
 Kind = Literal["overfitting", "underfitting", "too_short", "divergence", "oscillation", "plateau", "noise", "stalled"]
 
@@ -60,6 +60,13 @@ def entry_for(role: str, family: Family) -> Entry:
 
 
 VALUES: dict[str, str] = {
+    "kernel:sigmoid": "A sigmoid kernel acts like a small neural network: bounded, with one soft step per support "
+    "vector.",
+    "kernel:cosine": "Angles ignore the length of examples, which is often only their amount of text or light.",
+    "kernel:uniform": "When near neighbours are as often wrong as far ones, equal votes average best.",
+    "kernel:distance": "Nearer neighbours know more, so their votes should weigh more.",
+    "schedule:linear": "A linear decay spends equal time at every rate and reaches zero just in time.",
+    "schedule:none": "A constant rate keeps moving to the end and does not waste the last steps on tiny ones.",
     "relu": "ReLU is cheap, does not saturate, and leaves half of the units silent, which is sparsity for free.",
     "gelu": "GELU is smooth around zero, so small negative inputs still pass a gradient.",
     "silu": "SiLU is smooth and not monotone, which eases optimisation in deeper nets.",
@@ -102,6 +109,46 @@ VALUES: dict[str, str] = {
     "false": "What is not switched on cannot interfere, and costs nothing.",
 }
 """Why somebody would choose a value of a categorical parameter."""
+
+SWITCHES: dict[str, tuple[str, str]] = {
+    "nesterov": (
+        "Looking ahead along the momentum corrects a step before it overshoots.",
+        "With small steps the look-ahead sees what the gradient shows anyway.",
+    ),
+    "amsgrad": (
+        "Remembering the largest gradient keeps late steps from growing again.",
+        "One large gradient at the start would shorten every step after it.",
+    ),
+    "bias": (
+        "An offset for each unit lets it place its threshold where the data ask for it.",
+        "Normalisation provides the offset already; a bias only adds weights to fit noise with.",
+    ),
+    "tie": (
+        "Sharing input and output embeddings halves the weights that few examples must train.",
+        "Reading and writing a token are different tasks; shared weights compromise on both.",
+    ),
+    "balance": (
+        "Weighing classes equally keeps the rare ones from being sacrificed.",
+        "Weighing rare classes up pays for them with mistakes on the many that are scored.",
+    ),
+    "standard": (
+        "On one scale no feature dominates distances and penalties by its unit.",
+        "Scaling blows up features that hardly vary and carry only noise.",
+    ),
+    "normal": (
+        "On one scale no feature or layer dominates, and steps fit all weights.",
+        "Sizes carry information that normalising throws away.",
+    ),
+    "bootstrap": (
+        "Trees on different samples make different mistakes, which cancel.",
+        "Each tree sees all of the data, which are scarce.",
+    ),
+    "early": (
+        "Stopping at the best validation score keeps what the rest of the run would spoil.",
+        "Stopping costs data for the check, and a plateau is not always the end.",
+    ),
+}
+"""Why somebody would turn a switch on, and why off, by part of its name."""
 
 PULLS: dict[str, tuple[str, str]] = {
     "learning_rate": ("a larger {p}", "a smaller {p}"),

@@ -23,7 +23,7 @@ from knowhy.model.theory import (
     Scope,
     Theory,
 )
-from knowhy.theorists.lore import VALUES, Answer
+from knowhy.theorists.lore import SWITCHES, VALUES, Answer
 from knowhy.theorists.reading import Lever, Reading, better, number, says, worse
 
 _SIDES = {"more": ("more", "flat", "less"), "less": ("less", "flat", "more"), "flat": ("flat", "more", "less")}
@@ -223,9 +223,15 @@ def _choice(reading: Reading, objective: Objective, parameter: Parameter) -> Que
     others = others[: _MOST_VALUES - 1]
 
     def why(value: object) -> str:
-        if isinstance(value, bool) and entry.role != "other":
-            return fill(entry.more if value else entry.less, p, m)[1]
-        return VALUES.get(str(value).lower(), f"{value} suits this problem better than what it is compared with.")
+        if isinstance(value, bool):
+            known = next((words for part, words in SWITCHES.items() if part in p.lower()), None)
+            if known is not None:
+                return known[0 if value else 1]
+            if entry.role in ("augmentation", "schedule", "dropout", "warmup"):
+                return fill(entry.more if value else entry.less, p, m)[1]
+        key = str(value).lower()
+        other = f"{value} suits this problem better than what it is compared with."
+        return VALUES.get(f"{entry.role}:{key}") or VALUES.get(key, other)
 
     default = number(parameter.default)
     switch = all(isinstance(v, bool) for v in parameter.domain.values)

@@ -18,6 +18,7 @@ from knowhy.model.theory import Verb
 from knowhy.theorists.lore import PULLS, Entry, Family, entry_for
 
 _TREE_ROLES = frozenset({"trees", "tree_depth", "leaf", "min_samples", "subsample"})
+_ANY_TRAINING = frozenset({"epochs", "optimizer", "schedule", "momentum", "augmentation"})  # not of networks alone
 _NET_ROLES = frozenset(
     {
         "batch_size",
@@ -86,7 +87,8 @@ def family_of(state: State) -> Family:
         if "forest" in named and "boosting" not in named:
             return "forest"
         return "boosting" if "boosting" in named or roles["learning_rate"] else "forest"
-    if nets > 1 or (nets and not named):
+    surely = nets - sum(roles[r] for r in _ANY_TRAINING)
+    if surely > 1 or (surely and not named):
         return "net"
     if roles["kernel"] or (roles["gamma"] and roles["regularization"]):
         return "svm"
@@ -94,7 +96,7 @@ def family_of(state: State) -> Family:
         return named[0]
     if roles["regularization"]:
         return "linear"
-    return "net" if roles["learning_rate"] else "any"
+    return "net" if nets or roles["learning_rate"] else "any"
 
 
 def number(value: Scalar) -> str:

@@ -50,7 +50,7 @@ class CertificateView:
 
 @dataclass(frozen=True, slots=True)
 class TheoryView:
-    """A theory and where it stands. ``trend`` is its belief after each trial, as (trial, belief), in the order ended."""
+    """A theory and where it stands. ``trend`` is its belief after each trial: (trial, belief), in the order ended."""
 
     id: str
     title: str

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from knowhy.compose import discovered
 from knowhy.demo import SCRIPT
 from knowhy.errors import UsageError
 from knowhy.faces.commands.run import begin
@@ -14,7 +15,6 @@ from knowhy.model.objective import Objective
 from knowhy.settings import load
 from knowhy.settings_file import FILE_NAME, write_settings
 from knowhy.study import Study, study_names
-from knowhy.subjects.discovery import discover
 
 
 @click.command()
@@ -34,7 +34,7 @@ def demo(folder: str, trials: str, workers: str) -> None:
             script.write_bytes(SCRIPT.read_bytes())
     except OSError as error:
         raise UsageError(f"{home} cannot be written: {error.strerror}", "name another: knowhy demo FOLDER") from None
-    found = discover(str(script))
+    found = discovered(script)
     name, goes_on = _name(home / ".knowhy")
     text = write_settings(
         name=name,
@@ -49,7 +49,7 @@ def demo(folder: str, trials: str, workers: str) -> None:
     settings = load({"trials": trials, "workers": workers, "name": name}, {}, home / FILE_NAME)
     verb = "going on with" if goes_on else "studying"
     click.echo(f"{verb} {shown(script.absolute())}, a small neural network that reads digits ({name})", err=True)
-    begin(settings, script, found)
+    begin(settings, script, found.parameters)
     click.echo(f'look around: cd {folder} && knowhy theories (or explain T1, believe "...", next, best)', err=True)
 
 

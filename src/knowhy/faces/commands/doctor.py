@@ -9,16 +9,20 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from knowhy import __version__, journal
+from knowhy import __version__, compose
 from knowhy.errors import JournalDamagedError, StudyMissingError
 from knowhy.faces import render
 from knowhy.faces.options import json_option, missing, print_json, settings_path, which_study
 from knowhy.faces.text import one_line
 from knowhy.settings import load
 from knowhy.study import study_names
+
+if TYPE_CHECKING:
+    from knowhy.compose import Report
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "optuna", "rich", "click", "psutil", "torch", "cmaes")
 
@@ -35,7 +39,7 @@ class Checkup:
     folder: str
     writable: bool
     free: int
-    journals: tuple[journal.Report, ...]
+    journals: tuple[Report, ...]
 
 
 @click.command()
@@ -52,9 +56,11 @@ def doctor(study: str | None, folder: str | None, config: str | None, recover: s
     if recover is not None:
         if not chosen:
             raise missing(settings)
-        saved = journal.recover(settings.folder / chosen[0] / "journal.db", recover)
+        saved = compose.recover_journal(settings.folder / chosen[0] / "journal.db", Path(recover))
         click.echo(f"{saved.records} good records are in {recover}", err=True)
-    found = _look(settings.folder, tuple(journal.check(settings.folder / name / "journal.db") for name in chosen))
+    found = _look(
+        settings.folder, tuple(compose.check_journal(settings.folder / name / "journal.db") for name in chosen)
+    )
     if as_data:
         print_json(found)
     else:
@@ -68,7 +74,7 @@ def doctor(study: str | None, folder: str | None, config: str | None, recover: s
         )
 
 
-def _look(folder: Path, journals: tuple[journal.Report, ...]) -> Checkup:
+def _look(folder: Path, journals: tuple[Report, ...]) -> Checkup:
     versions = {}
     for name in _LIBRARIES:
         try:

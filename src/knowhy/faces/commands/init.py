@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from knowhy.baseline import metric_error, subject_error
+from knowhy.compose import discovered, run_once
 from knowhy.errors import MetricError, SettingsError, SubjectError
-from knowhy.execution.collect import metrics_in
-from knowhy.execution.local import LocalExecutor
 from knowhy.faces import render
 from knowhy.faces.commands.run import script_of
 from knowhy.faces.options import which_study
@@ -21,13 +20,10 @@ from knowhy.faces.running import stoppable
 from knowhy.faces.text import one_line
 from knowhy.goals import guess_objective, parse_objective
 from knowhy.model.objective import Direction, Objective
-from knowhy.model.observation import Failure, Outcome
+from knowhy.model.observation import Failure
 from knowhy.model.space import Parameter, Space, describe
-from knowhy.model.trial import Proposal
 from knowhy.settings import Settings, load
 from knowhy.settings_file import FILE_NAME, describe_origin, write_settings
-from knowhy.subjects.discovery import Discovery, discover
-from knowhy.subjects.script import ScriptSubject
 from knowhy.views import words
 
 
@@ -73,10 +69,10 @@ def init(
     path = script_of(settings)
     if target.exists() and not force and (yes or not click.confirm(f"{target} exists. Write over it?", err=True)):
         raise SettingsError(f"{target} exists", "write over it with --force, or name another with --config")
-    found = discover(str(path), arguments)
+    found = discovered(path, arguments)
     Space(found.parameters)
-    look = _run_once(path, found, settings, arguments)
-    render.show(_findings(path, found, look))
+    look = _look(path, settings, arguments)
+    render.show(_findings(path, found.parameters, found.notes, look))
     objectives = _objectives(metric, direction, look, ask=not yes)
     text = write_settings(
         name=settings.name,
@@ -103,40 +99,32 @@ def init(
     click.echo(f"\nwrote {target}: {goals}. Look it over, then: knowhy run", err=True)
 
 
-def _run_once(path: Path, found: Discovery, settings: Settings, arguments: tuple[str, ...]) -> Look:
+def _look(path: Path, settings: Settings, arguments: tuple[str, ...]) -> Look:
     """Run the script with its own values; raises SubjectError where it does not end well."""
-    space = Space(found.parameters)
-    subject = ScriptSubject(str(path), space, (), arguments=arguments, timeout=settings.timeout, memory=settings.memory)
-    proposal = Proposal(1, space.defaults(), settings.seed, "learn", "the script as it is")
-    with tempfile.TemporaryDirectory(prefix="knowhy-init-") as folder, LocalExecutor(1) as executor:
-        job = subject.prepare(proposal, (), folder)
-        executor.submit(job)
-        outcome = _await(executor, path)
-        log = Path(job.log_path).read_text(encoding="utf-8", errors="replace") if Path(job.log_path).exists() else ""
+    click.echo(f"running {path} once as it is ...", err=True)
+    started = told = time.monotonic()
+    with stoppable() as stop:
+
+        def proceed() -> bool:
+            nonlocal told
+            if time.monotonic() - told > 10:
+                told = time.monotonic()
+                click.echo(f"  {words.seconds(told - started)}", err=True)
+            return not stop.asked
+
+        ran = run_once(path, timeout=settings.timeout, memory=settings.memory, arguments=arguments, proceed=proceed)
+    if ran is None:
+        raise KeyboardInterrupt
+    outcome = ran.outcome
     if isinstance(outcome, Failure):
         raise subject_error(outcome, ()) or SubjectError(
             f"{path} did not end well: {outcome.message}", "choose a default configuration that works"
         )
-    lines = {seen.name: one_line(seen.example, 70) for seen in metrics_in(log)}
+    lines = {name: one_line(line, 70) for name, line in ran.lines.items()}
     return Look({**outcome.metrics, "duration": outcome.duration}, lines, outcome.duration)
 
 
-def _await(executor: LocalExecutor, path: Path) -> Outcome:
-    """The outcome of the one job, with a sign of life on standard error."""
-    started = told = time.monotonic()
-    click.echo(f"running {path} once as it is ...", err=True)
-    with stoppable() as stop:
-        while not stop.asked:
-            ended = executor.wait(0.5)
-            if ended:
-                return ended[0][1]
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
-                click.echo(f"  {words.seconds(told - started)}", err=True)
-    raise KeyboardInterrupt
-
-
-def _findings(path: Path, found: Discovery, look: Look) -> list[render.Line]:
+def _findings(path: Path, found: Sequence[Parameter], notes: Sequence[str], look: Look) -> list[render.Line]:
     """What was found, for people."""
     lines: list[render.Line] = [f"{path.name} ran in {words.seconds(look.seconds)}", "", "metrics"]
     width = max((len(name) for name in look.metrics), default=0)
@@ -144,15 +132,15 @@ def _findings(path: Path, found: Discovery, look: Look) -> list[render.Line]:
         line = f"   from: {look.lines[name]}" if name in look.lines else ""
         lines.append(f"  {name:<{width}}  {words.number(value):>10}{line}")
     for title, members in (
-        ("parameters to vary", [p for p in found.parameters if p.active]),
+        ("parameters to vary", [p for p in found if p.active]),
         (
             "parameters held at their default, until a theory asks for them",
-            [p for p in found.parameters if not p.active],
+            [p for p in found if not p.active],
         ),
     ):
         if members:
             lines += ["", title, *(_parameter(p) for p in members)]
-    return lines + ([""] if found.notes else []) + [f"note: {one_line(note)}" for note in found.notes]
+    return lines + ([""] if notes else []) + [f"note: {one_line(note)}" for note in notes]
 
 
 def _parameter(parameter: Parameter) -> str:

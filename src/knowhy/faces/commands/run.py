@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from knowhy.compose import discovered
 from knowhy.errors import MetricError, StudyMismatchError, SubjectError
 from knowhy.faces.options import settings_path, which_study
 from knowhy.faces.running import carry_out
 from knowhy.faces.text import one_line
 from knowhy.model.objective import Direction
-from knowhy.model.space import Space
+from knowhy.model.space import Parameter, Space
 from knowhy.settings import STRATEGIES, Settings, load
 from knowhy.settings_file import SettingsFile, read_settings_file
 from knowhy.study import Study
-from knowhy.subjects.discovery import Discovery, discover
 
 
 @click.command()
@@ -72,13 +73,13 @@ def run(
     if arguments:
         settings = replace(settings, arguments=arguments)
     path = script_of(settings)
-    found = discover(str(path), settings.arguments)
+    found = discovered(path, settings.arguments).parameters
     begin(settings, path, found)
 
 
-def begin(settings: Settings, path: Path, found: Discovery) -> None:
+def begin(settings: Settings, path: Path, found: Sequence[Parameter]) -> None:
     """Open or start the study of the script at ``path`` and run it."""
-    space = settings.space(found.parameters)
+    space = settings.space(found)
     study = _study(settings)
     _tell(settings, path, space, found, known=bool(study.state.objectives))
     try:
@@ -127,14 +128,14 @@ def _file_for(script: str | None, path: Path | None, *, named: bool) -> Path | N
     return None
 
 
-def _tell(settings: Settings, path: Path, space: Space, found: Discovery, *, known: bool) -> None:
+def _tell(settings: Settings, path: Path, space: Space, found: Sequence[Parameter], *, known: bool) -> None:
     """What is about to be varied, and what stands in the file otherwise than in the script."""
     if not known:
         names = ", ".join(one_line(p.name) for p in space.active)
         held = f"; {len(space.held)} more are held at their default" if space.held else ""
         goals = ", ".join(f"{o.direction} {o.metric}" for o in settings.objectives)
         click.echo(f"{settings.name}: {goals}; varying {names}{held}", err=True)
-    script = {p.name: p.default for p in found.parameters}
+    script = {p.name: p.default for p in found}
     for parameter in space:
         if parameter.name in script and parameter.default != script[parameter.name]:
             click.echo(
