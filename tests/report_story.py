@@ -416,7 +416,7 @@ class FromData:
         count = max(1, len(scored))
         expected = sum(t.proposal.expected_bits for t in state.trials.values())
         return Calibration(
-            len(scored), sum(z < 0.6745 for z in scored) / count, sum(z < 1.645 for z in scored) / count, expected, sum(u.bits for u in state.updates)
+            len(scored), sum(z < 0.6745 for z in scored) / count, sum(z < 1.645 for z in scored) / count, expected, sum(u.bits for u in state.updates if state.trials[u.trial].proposal.expected_bits > 0)
         )  # fmt: skip
 
     def options(self, state):

@@ -406,6 +406,15 @@ def test_frozen_parameters_are_not_asked_for_again() -> None:
         assert not any(isinstance(r, ParameterRequest) for r in book.hear(Builtin()))
 
 
+def test_what_hardly_counts_stays_held() -> None:
+    space = CASES["mlp"].space
+    doubtful = Space(tuple(p if p.active else replace(p, confidence=0.1, role="epsilon") for p in space))
+    book = Notebook(replace(CASES["mlp"], space=doubtful))
+    for _ in range(30):
+        book.trial()
+        assert not any(isinstance(r, ParameterRequest) for r in book.hear(Builtin()))
+
+
 def test_no_request_before_two_trials_for_each_active_parameter() -> None:
     book = Notebook(CASES["mlp"])
     for _ in range(9):

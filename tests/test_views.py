@@ -309,6 +309,16 @@ class TestWords:
         assert words.plus_minus(value, noise) == expected
 
     @pytest.mark.parametrize(
+        ("duration", "expected"),
+        [
+            (0.0421, "0.042 s"), (1.0, "1.0 s"), (9.96, "10 s"), (59.7, "1 min 00 s"), (200, "3 min 20 s"),
+            (7500, "2 h 05 min"), (math.inf, "–"),
+        ],
+    )  # fmt: skip
+    def test_seconds(self, duration, expected):
+        assert words.seconds(duration) == expected
+
+    @pytest.mark.parametrize(
         ("share", "expected"), [(0.0, "<1%"), (1.0, ">99%"), (0.5, "50%"), (0.994, "99%"), (None, "–")]
     )
     def test_percent_never_claims_certainty(self, share, expected):

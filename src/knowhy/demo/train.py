@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 LEARNING_RATE = 0.03
 BATCH_SIZE = 32
-EPOCHS = 80
-WIDTH = 128
+EPOCHS = 60
+WIDTH = 64
 DEPTH = 2
 ACTIVATION = "relu"  # or "tanh"
 DROPOUT = 0.0

@@ -15,13 +15,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from knowhy.faces import forecast, render
+from knowhy.faces import forecast, render, render_theories
 from knowhy.faces.text import one_line, safe
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Failed
 from knowhy.views import BestView, Mind, TheoryView, TrialView, best, theories, trials, words
 
 _TOLD = frozenset({"certified", "supported", "refuted"})
+_BACK = 0.15
 
 
 class Watcher(AbstractContextManager["Watcher"], Protocol):
@@ -76,6 +77,8 @@ class PlainLines:
         self._told = judged
         for view in theories(state):
             before = self._status.get(view.id, "open")
+            if view.status not in _TOLD and before in _TOLD and not _BACK < (view.belief or 0.0) < 1 - _BACK:
+                continue  # a belief that wavers about the line is not worth a line each time
             self._status[view.id] = view.status
             if view.status == before or not {view.status, before} & _TOLD:
                 continue
@@ -206,7 +209,7 @@ class LiveView:
 
     def _theory_lines(self, room: int, width: int) -> list[render.Line]:
         """The theories that fit, rivals together; questions that are still open first."""
-        groups = render.theory_groups(self._theories)
+        groups = render_theories.theory_groups(self._theories)
         groups.sort(key=lambda pair: all(view.status in ("refuted", "supported", "certified") for view in pair[1]))
         lines: list[render.Line] = []
         left = len(self._theories)
@@ -216,7 +219,7 @@ class LiveView:
             if members[0].question:
                 lines.append(Text(one_line(question, width), style="bold"))
             for view in members[: max(1, room - 1 - len(lines))]:
-                lines.append(render.theory_line(view, width))
+                lines.append(render_theories.theory_line(view, width))
                 left -= 1
         if left > 0 and lines:
             lines.append(Text(f"  and {words.plural(left, 'more theory', 'more theories')}", style="dim"))

@@ -5,39 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from knowhy.faces.text import one_line, safe
-from knowhy.model.belief import Judgement
 from knowhy.model.space import Scalar
 from knowhy.views import (
     BestView,
-    EvidenceView,
-    Explanation,
     NextView,
     Overview,
     Range,
     Setting,
-    TheoryView,
     TrialView,
     words,
 )
 
 Line = RenderableType
-
-STYLES = {
-    "certified": "bold green",
-    "supported": "green",
-    "leaning for": "cyan",
-    "open": "",
-    "leaning against": "yellow",
-    "refuted": "red",
-}
-_ARROWS = {"rising": "↑", "falling": "↓", "steady": "·"}
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -145,6 +131,11 @@ def row(name: str, text: str | Text) -> Line:
     return grid
 
 
+def hanging(text: str, indent: int, *, style: str = "") -> Line:
+    """``text`` that keeps its ``indent`` where it goes on in another line."""
+    return Padding(Text(text, style=style), (0, 0, 0, indent))
+
+
 def show(lines: Iterable[Line], *, stderr: bool = False) -> None:
     """Write ``lines`` to standard output, without the spaces that fill them up."""
     target = console(stderr=stderr)
@@ -156,183 +147,54 @@ def show(lines: Iterable[Line], *, stderr: bool = False) -> None:
     target.file.flush()
 
 
-def theory_groups(theories: Sequence[TheoryView]) -> list[tuple[str, list[TheoryView]]]:
-    """Theories by question, in the order in which the questions came, the likeliest first."""
-    order = {view.question or view.id: place for place, view in reversed(list(enumerate(theories)))}
-    ranked = sorted(theories, key=lambda v: (order[v.question or v.id], -(v.belief if v.belief is not None else -1)))
-    return [(question, list(group)) for question, group in groupby(ranked, key=lambda v: v.question or v.id)]
-
-
-def theories_lines(theories: Sequence[TheoryView], *, claims: bool = True) -> list[Line]:
-    """The theories, rivals together under their question."""
-    if not theories:
-        return [Text("no theories yet: they come with the first trials")]
-    lines: list[Line] = []
-    for question, members in theory_groups(theories):
-        if lines:
-            lines.append(Text(""))
-        if members[0].question:
-            lines.append(Text(one_line(question), style="bold"))
-        for view in members:
-            lines.append(theory_line(view))
-            if claims:
-                prior = f"prior {words.percent(view.prior)}" if view.prior is not None else "no prior"
-                ratio = f", Bayes factor {words.factor(view.bayes_factor)}" if view.bayes_factor is not None else ""
-                mark = ", exploratory" if view.exploratory and view.status != "certified" else ""
-                by = "" if view.by == "builtin" else f", by {one_line(view.by, 30)}"
-                lines += [Text(f"        {one_line(claim)}", style="dim") for claim in view.claims]
-                lines.append(Text(f"        {prior}{ratio}{mark}{by}", style="dim"))
-    return lines
-
-
-def theory_line(view: TheoryView, width: int = 0) -> Text:
-    """One theory: id, belief, trend, status, title; in a narrow ``width`` the colour alone gives most statuses."""
-    head = f"  {view.id:<4}{bar(view.belief)} {words.percent(view.belief):>4} {_ARROWS[view.direction]} "
-    style = STYLES[view.status]
-    if width and width < 110:
-        text = Text.assemble((head, style), ("certified: " if view.status == "certified" else "", style))
-        return text.append(one_line(view.title, width - len(text)))
-    text = Text.assemble(head, (f"{view.status:<16}", style))
-    return text.append(one_line(view.title, max(20, width - len(text)) if width else 0))
-
-
-def explanation_lines(view: Explanation) -> list[Line]:
-    """All that is known about one theory."""
-    theory = view.theory
-    lines: list[Line] = [
-        Text(f"{theory.id}  {one_line(theory.title)}", style="bold"),
-        row("because", one_line(theory.because)),
-        row("status", standing(theory)),
-    ]
-    if theory.question:
-        rivals = f" (rivals: {', '.join(theory.rivals)})" if theory.rivals else ""
-        lines.append(row("answers", one_line(theory.question) + rivals))
-    if theory.refuted_by:
-        lines.append(row("refuted by", one_line(theory.refuted_by)))
-    for claim in view.claims:
-        if claim.judgement is None:
-            lines.append(row("claim", f"{one_line(claim.sentence)} (cannot be judged: {one_line(claim.problem)})"))
-        else:
-            lines += ["", *judgement_lines(claim.judgement)]
-    for title, evidence in (("evidence for", view.evidence_for), ("evidence against", view.evidence_against)):
-        if evidence:
-            lines += ["", Text(title, style="bold")]
-        lines += [f"  {evidence_line(item)}" for item in evidence[:8]]
-        if len(evidence) > 8:
-            lines.append(f"  and {words.plural(len(evidence) - 8, 'trial')} that say less")
-    if view.neutral:
-        lines.append(row("neutral", f"{words.plural(view.neutral, 'trial')} with nothing to say either way"))
-    for certificate in theory.certificates:
-        outcome = "certified" if certificate.certified else "not certified so far"
-        lines.append(
-            row(
-                "contrast",
-                f"{words.plural(certificate.pairs, 'fresh pair')}, {certificate.wins} as claimed, "
-                f"e-value {certificate.e_value:.3g} (20 certifies one claim): {outcome}",
-            )
-        )
-    return lines
-
-
-def standing(theory: TheoryView) -> str:
-    """Status, belief and prior of a theory in a line."""
-    text = f"{theory.status}: belief {words.percent(theory.belief)}, prior {words.percent(theory.prior)}"
-    if theory.bayes_factor is not None:
-        text += f", {theory.strength}"
-    return text + (f"; proposed after {words.plural(theory.after, 'trial')}" if theory.exploratory else "")
-
-
-def evidence_line(item: EvidenceView) -> str:
-    """What one trial said about a theory."""
-    text = f"#{item.trial} {settings(item.changed, 4)}: Bayes factor {words.factor(item.bayes_factor)}"
-    if item.failure:
-        return f"{text}; it failed ({item.failure})"
-    if item.if_true and item.if_false and item.observed is not None:
-        width = (item.if_true.high - item.if_true.low) / 4
-        text += (
-            f"; {safe(item.if_true.metric)} {words.number(item.observed, width)}, expected "
-            f"{words.between(item.if_true.low, item.if_true.high)} if true, "
-            f"{words.between(item.if_false.low, item.if_false.high)} if not"
-        )
-    return text
-
-
-def judgement_lines(judgement: Judgement) -> list[Line]:
-    """A claim and what the data say about it, in plain words."""
-    lines: list[Line] = [row("claim", Text(one_line(judgement.claim), style="bold"))]
-    lines.append(row("prior", f"{words.percent(judgement.prior)} before any data"))
-    lines.append(
-        row(
-            "belief",
-            f"{bar(judgement.belief)} {words.percent(judgement.belief)} by the data so far: "
-            f"{words.strength(judgement.bayes_factor)} (Bayes factor {words.factor(judgement.bayes_factor)})",
-        )
-    )
-    if judgement.middle is not None and judgement.low is not None and judgement.high is not None:
-        width = (judgement.high - judgement.low) / 4
-        text = (
-            f"{safe(judgement.quantity) or 'effect'}: {words.number(judgement.middle, width)}, "
-            f"90% within {words.between(judgement.low, judgement.high)}"
-        )
-        if judgement.margin is not None:
-            text += f"; less than {words.number(judgement.margin)} would count as none"
-        lines.append(row("effect", text))
-    for name, numbers in (("for", judgement.supporting), ("against", judgement.opposing)):
-        if numbers:
-            lines.append(row(name, "trials " + ", ".join(f"#{n}" for n in numbers)))
-    if judgement.settle:
-        lines.append(row("to settle", f"{one_line(judgement.settle)} ({judgement.settle_bits:.2f} bits expected)"))
-    return lines
-
-
 def next_lines(upcoming: Sequence[NextView]) -> list[Line]:
     """What runs, waits or is considered, with reasons."""
     lines: list[Line] = []
     for item in upcoming:
         name = f"#{item.trial} {item.status}" if item.trial is not None else "considered"
-        lines.append(Text.assemble((name, "bold"), f"  {item.purpose}  {settings(item.changed)}"))
+        lines.append(Text.assemble((name, "bold"), f" to {item.purpose}"))
         extras = [one_line(item.reason)]
         if item.bits:
             extras.append(f"{item.bits:.2f} bits expected")
         if item.cost:
             extras.append(f"about {words.seconds(item.cost)}")
-        lines.append(f"    {'; '.join(filter(None, extras))}")
+        lines += [hanging("; ".join(filter(None, extras)), 4), hanging(settings(item.changed), 4, style="dim")]
     return lines or ["nothing runs, and nothing is planned"]
 
 
-def trials_table(trials: Sequence[TrialView], metric: str) -> Line:
-    """Every trial in a line."""
+def trials_lines(trials: Sequence[TrialView], metric: str, width: int) -> list[Line]:
+    """Every trial in a line; on a narrow terminal without what was expected, and with a part of the configuration."""
     if not trials:
-        return "no trials yet"
+        return ["no trials yet"]
+    narrow = width < 110
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("purpose", no_wrap=True)
     table.add_column(safe(metric), justify="right", no_wrap=True)
-    table.add_column("expected", no_wrap=True)
+    if not narrow:
+        table.add_column("expected", no_wrap=True)
     table.add_column("bits", justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("configuration", overflow="fold")
+    room = max(16, width - 36 - len(metric)) if narrow else 0
     for trial in trials:
         table.add_row(
             str(trial.number),
             trial.purpose,
             outcome(trial),
-            expected(trial.predicted),
+            *([] if narrow else [expected(trial.predicted)]),
             "" if trial.gained_bits is None else f"{trial.gained_bits:+.2f}",
             "" if trial.duration is None else words.seconds(trial.duration),
-            settings(trial.changed),
+            one_line(settings(trial.changed), room),
         )
-    return table
+    return [table, Text("all of it in a wider terminal, or with --json", style="dim")] if narrow else [table]
 
 
 def outcome(trial: TrialView) -> str:
     """The objective of a trial, or why there is none."""
     if trial.failure is not None:
         return f"failed: {trial.failure.kind.replace('_', ' ')}"
-    if trial.value is None:
-        return trial.status
-    spread = (trial.predicted.high - trial.predicted.low) / 30 if trial.predicted else None
-    return words.number(trial.value, spread)
+    return trial.status if trial.value is None else words.number(trial.value)
 
 
 def expected(predicted: Range | None) -> str:

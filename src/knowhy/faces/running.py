@@ -14,7 +14,7 @@ from rich.text import Text
 
 from knowhy import loop
 from knowhy.errors import KnowhyError
-from knowhy.faces import live, render
+from knowhy.faces import live, render, render_theories
 from knowhy.model.space import Space
 from knowhy.settings import Settings
 from knowhy.study import Study
@@ -86,10 +86,10 @@ def summary(study: Study) -> None:
 
 def _standing_out(theories: Sequence[TheoryView]) -> list[render.Line]:
     """The theories that are believed most, one for each question, and where the others are."""
-    leading = [members[0] for _, members in render.theory_groups(theories)]
+    leading = [members[0] for _, members in render_theories.theory_groups(theories)]
     ranked = sorted(leading, key=lambda view: (view.status != "certified", -(view.belief or 0.0)))
     chosen = [view for view in ranked if view.status in ("certified", "supported", "leaning for")][:8]
-    lines: list[render.Line] = [render.theory_line(view) for view in chosen]
+    lines: list[render.Line] = [render_theories.theory_entry(view) for view in chosen]
     if len(theories) > len(chosen):
         rest = len(theories) - len(chosen)
         lines.append(Text(f"  {words.plural(rest, 'more theory', 'more theories')}: knowhy theories", style="dim"))

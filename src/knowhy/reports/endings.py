@@ -20,7 +20,7 @@ from knowhy.reports.blocks import (
     TrialLink,
 )
 from knowhy.views import Mind, Overview, as_json, failures, questions
-from knowhy.views.words import number, plural, scalar, seconds
+from knowhy.views.words import heading, number, plural, scalar, seconds
 
 
 def questions_section(state: State, mind: Mind, study: Overview) -> Section:
@@ -37,7 +37,7 @@ def questions_section(state: State, mind: Mind, study: Overview) -> Section:
             experiment = f"{q.experiment} (for “{q.claim}”)" if q.experiment else "–"
             rows.append(
                 (
-                    (q.question,),
+                    (heading(q.question),),
                     tuple(members),
                     (number(q.uncertainty, 0.1),),
                     (experiment,),

@@ -70,7 +70,7 @@ def page(found: Document) -> str:
             *(_section(s) for s in found.sections),
             f'</main>\n<footer class="bottom"><p>{spans(found.footer)}</p></footer>',
             '<script type="application/json" id="charts">'
-            + script_json([{"id": clean(f.id), "spec": as_json(f.spec)} for f in charts])
+            + script_json([{"id": clean(f.id), "spec": _cleaned(as_json(f.spec))} for f in charts])
             + "</script>",
             *(f"<script>{s}</script>" for s in scripts),
             "</body>\n</html>\n",
@@ -95,6 +95,15 @@ def script_json(value: object) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _cleaned(value: object) -> object:
+    """``value`` (of JSON) with every text cleaned, in one line: some of it becomes part of Vega's expressions."""
+    if isinstance(value, dict):
+        return {key: _cleaned(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(member) for member in value]
+    return " ".join(clean(value).split()) if isinstance(value, str) else value
 
 
 def _charts(block: Block) -> tuple[Figure, ...]:

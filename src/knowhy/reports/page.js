@@ -12,7 +12,7 @@
     view: { stroke: null },
     axis: {
       labelColor: muted, titleColor: muted, gridColor: rule, domainColor: rule, tickColor: rule,
-      labelFontSize: 11, titleFontSize: 11.5, titleFontWeight: 500, titlePadding: 8, labelPadding: 5, tickSize: 4,
+      labelFontSize: 11, titleFontSize: 11.5, titleFontWeight: 500, titlePadding: 8, titleLimit: 260, labelPadding: 5, tickSize: 4,
     },
     legend: {
       orient: "top", labelColor: ink, titleColor: muted, labelFontSize: 12, symbolSize: 70, padding: 0, offset: 10,
@@ -22,21 +22,26 @@
   };
   const specs = new Map(JSON.parse(document.getElementById("charts").textContent).map((c) => [c.id, c.spec]));
   const waiting = new Set(document.querySelectorAll("[data-chart]"));
-  const draw = (place) => {
+  const draw = async (place) => {
     if (!waiting.delete(place)) return;
     const narrow = place.clientWidth < 480;
     const here = narrow ? { ...config, legend: { ...config.legend, columns: 5, columnPadding: 10 } } : config;
-    vegaEmbed(place, specs.get(place.dataset.chart), { renderer: "svg", ast: true, actions: false, config: here })
-      .catch((error) => { place.textContent = "This chart could not be drawn: " + error.message; });
+    try {
+      await vegaEmbed(place, specs.get(place.dataset.chart), { renderer: "svg", ast: true, actions: false, config: here });
+    } catch (error) {
+      place.textContent = "This chart could not be drawn: " + error.message;
+    }
   };
   if (waiting.size && typeof vegaEmbed === "function") {
     const seen = new IntersectionObserver((entries) => {
       for (const entry of entries) if (entry.isIntersecting) { seen.unobserve(entry.target); draw(entry.target); }
-    }, { rootMargin: "500px" });
+    }, { rootMargin: "300px" });
     waiting.forEach((place) => seen.observe(place));
-    const idle = window.requestIdleCallback || ((work) => setTimeout(work, 50));
-    const next = () => { const [place] = waiting; if (place) { draw(place); idle(next); } };
-    window.addEventListener("load", () => idle(next));
+    const rest = async () => {
+      const [place] = waiting;
+      if (place) { await draw(place); setTimeout(rest, 0); }
+    };
+    setTimeout(rest, 50);
     window.addEventListener("beforeprint", () => [...waiting].forEach(draw));
   }
 

@@ -14,12 +14,13 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u
 
 def clean(text: str) -> str:
     """``text`` without terminal escapes, control characters and marks that turn the direction of writing."""
-    return _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
+    return _CONTROLS.sub("", _ESCAPES.sub("", lines))
 
 
 def anchor(theory: str) -> str:
-    """The id of a theory's card: letters, digits, "-" and "_" only."""
-    return "theory-" + re.sub(r"[^A-Za-z0-9_-]", lambda m: f"_{ord(m[0]):x}_", theory)
+    """The id of a theory's card: letters, digits, "-" and "_" only, and never that of another theory."""
+    return "theory-" + re.sub(r"[^A-Za-z0-9-]", lambda m: f"_{ord(m[0]):x}_", theory)
 
 
 def spans(text: Text) -> str:

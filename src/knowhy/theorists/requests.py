@@ -14,6 +14,8 @@ _AT_LEAST = 6
 _PER_ACTIVE = 2
 _PER_OPENED = 4
 _STRONG = 0.3
+_LEAST_CONFIDENCE = 0.3
+_LEAST_WEIGHT = 0.25
 
 
 def requests(reading: Reading) -> tuple[ParameterRequest, ...]:
@@ -52,7 +54,7 @@ def _wanted(reading: Reading) -> Iterator[tuple[Parameter, str]]:
         cure = CURES.get(diagnosis.kind)
         if cure is None or diagnosis.strength < _STRONG:
             continue
-        fit = [p for p in held if p.role in cure.roles]
+        fit = [p for p in held if p.role in cure.roles and p.confidence >= _LEAST_CONFIDENCE]
         fit.sort(key=lambda p: (cure.roles.index(p.role), -p.confidence))
         for parameter in fit[:1]:
             yield (
@@ -62,7 +64,9 @@ def _wanted(reading: Reading) -> Iterator[tuple[Parameter, str]]:
             )
     if any(d.kind == "stalled" for d in reading.diagnoses):
         stalled = next(d for d in reading.diagnoses if d.kind == "stalled")
-        likely = sorted(held, key=lambda p: (-reading.weight(p), -p.confidence))
+        likely = sorted(
+            (p for p in held if reading.weight(p) >= _LEAST_WEIGHT), key=lambda p: (-reading.weight(p), -p.confidence)
+        )
         for parameter in likely[:1]:
             yield (
                 parameter,

@@ -47,6 +47,8 @@ def calibration(state: State, mind: Mind) -> CalibrationView:
         f"and told {number(c.gained_bits, 0.1)}."
     )
     verdict: Literal["good", "too sure", "too careful", "too early to say"]
+    if not c.trials:
+        shares = "No prediction of the objective has been tested yet."
     if c.trials < ENOUGH:
         verdict, end = "too early to say", "That is too few to judge the engine by."
     elif c.inside_90 < 0.9 - slack_90 or c.inside_50 < 0.5 - slack_50:

@@ -72,8 +72,8 @@ def seconds(duration: float | None) -> str:
     """A time span in words: 0.42 s, 12 s, 3 min 20 s, 2 h 05 min."""
     if duration is None or not math.isfinite(duration):
         return "–"
-    if duration < 10:
-        return f"{duration:.2g} s"
+    if duration < 9.95:
+        return f"{duration:.1f} s" if duration >= 0.95 else f"{duration:.2g} s"
     whole = round(duration)
     if whole < 60:
         return f"{whole} s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from knowhy.faces import render
+from knowhy.faces import render, render_theories
 from knowhy.faces.options import existing, json_option, print_json, which_study
 
 
@@ -21,7 +21,7 @@ def believe(sentence: str, study: str | None, folder: str | None, config: str | 
     if as_data:
         print_json(judgement)
     else:
-        render.show(render.judgement_lines(judgement))
+        render.show(render_theories.judgement_lines(judgement))
 
 
 @click.command()
@@ -48,4 +48,4 @@ def suppose(
         return
     joins = f"{view.id} says so already" if view.id in known else f"{view.id} joins the theories of {chosen.name}"
     lines: list[render.Line] = [joins]
-    render.show([*lines, *render.judgement_lines(chosen.believe(view.claims[0]))])
+    render.show([*lines, *render_theories.judgement_lines(chosen.believe(view.claims[0]))])

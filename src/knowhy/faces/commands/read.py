@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from knowhy.errors import StudyError, UsageError
-from knowhy.faces import render
+from knowhy.faces import render, render_theories
 from knowhy.faces.options import existing, json_option, print_json, which_study
 from knowhy.study import Study
 
@@ -65,7 +65,7 @@ def theories(study: str | None, folder: str | None, config: str | None, as_data:
     if as_data:
         print_json(views)
     else:
-        render.show(render.theories_lines(views))
+        render.show(render_theories.theories_lines(views))
 
 
 @click.command()
@@ -78,7 +78,7 @@ def explain(theory: str, study: str | None, folder: str | None, config: str | No
     if as_data:
         print_json(view)
     else:
-        render.show(render.explanation_lines(view))
+        render.show(render_theories.explanation_lines(view))
 
 
 @click.command("next")
@@ -105,4 +105,5 @@ def trials(study: str | None, folder: str | None, config: str | None, as_data: b
     if as_data:
         print_json(chosen.trials)
     else:
-        render.show([render.trials_table(chosen.trials, chosen.state.objective.metric)])
+        width = render.console().width
+        render.show(render.trials_lines(chosen.trials, chosen.state.objective.metric, width))

@@ -8,7 +8,20 @@ from knowhy.model.belief import MainEffect
 from knowhy.model.space import Interval, Parameter
 from knowhy.model.state import State
 from knowhy.reports.blocks import Figure
-from knowhy.reports.figures.grammar import BLUE, GREEN, GREY, Spec, chart, colours, name, number, points, rule, tips
+from knowhy.reports.figures.grammar import (
+    BLUE,
+    GREEN,
+    GREY,
+    Spec,
+    chart,
+    colours,
+    name,
+    number,
+    points,
+    rule,
+    spread,
+    tips,
+)
 from knowhy.views import BestView, TrialView, front
 from knowhy.views.words import percent, plural
 
@@ -34,8 +47,8 @@ def effect(found: MainEffect, parameter: Parameter, span: tuple[float, float]) -
     ]
     share = f"{percent(found.importance_low)} to {percent(found.importance_high)}"
     caption = f"{percent(found.importance)} of the variation ({share})"
-    scale = {"zero": False, "domain": list(span), "nice": True}
-    y = {"type": "quantitative", "title": None, "scale": scale, "axis": {"tickCount": 4}}
+    scale = {**spread(span), "domain": list(span), "nice": True, "padding": 0}
+    y = {"type": "quantitative", "title": None, "scale": scale, "axis": {"tickCount": 4, "format": "~g"}}
     what = "d" if ordered and isinstance(domain, Interval) and domain.integer else ".4~g" if ordered else ""
     bounds = (("mean", found.metric, ".4~g"), ("low", "90% from", ".4~g"), ("high", "to", ".4~g"))
     tooltip = tips(("setting", found.parameter, what), *bounds)

@@ -22,8 +22,10 @@ from knowhy.reports.figures.grammar import (
     tips,
     trial,
     value,
+    wide,
 )
 from knowhy.views import BeliefPoint, History, TheoryView, TrialView
+from knowhy.views.words import plural
 
 MOST_POINTS = 300
 """Points a line is thinned to; the first and the last are kept."""
@@ -31,7 +33,8 @@ MOST_POINTS = 300
 
 def history(rows: Sequence[TrialView], past: History, objective: Objective, default: float | None) -> Figure:
     """Every trial's objective by purpose, the best so far, the verified best, and the failures."""
-    y = value(objective.metric)
+    seen = [r.value for r in rows if r.value is not None]
+    y = value(objective.metric, seen)
     lines = [
         {"trial": p.trial, "value": best, "line": line}
         for p in past.best
@@ -74,11 +77,12 @@ def history(rows: Sequence[TrialView], past: History, objective: Objective, defa
             }
         )
     better = "lower" if objective.direction == "minimize" else "higher"
+    scale = "; log scale" if wide(seen) else ""
     caption = (
-        f"{objective.metric} of every trial ({better} is better) by what the trial was for. The solid line is the best "
+        f"{objective.metric} of every trial ({better} is better{scale}) by what the trial was for. The solid line is the best "
         "single value so far, the dashed one the best mean of verification runs"
         + (", the dotted rule the default" if default is not None else "")
-        + (f". The crosses along the top are the {len(failed)} that failed." if failed else ".")
+        + (f". Crosses along the top: {plural(len(failed), 'failed trial')}." if failed else ".")
     )
     return Figure("history", "Every trial", caption, chart(f"Every trial. {caption}", 300, layer=layers))
 
@@ -139,8 +143,8 @@ def thin(series: Sequence[BeliefPoint]) -> list[BeliefPoint]:
 
 
 def information(rows: Sequence[TrialView]) -> tuple[Figure, ...]:
-    """Information gained against expected: trial by trial, and added up."""
-    judged = [(r, r.gained_bits) for r in rows if r.gained_bits is not None]
+    """Information gained against expected: trial by trial, and added up, where any was expected."""
+    judged = [(r, r.gained_bits) for r in rows if r.gained_bits is not None and r.expected_bits > 0]
     if not judged:
         return ()
     told: list[Spec] = [
@@ -169,7 +173,7 @@ def information(rows: Sequence[TrialView]) -> tuple[Figure, ...]:
         "A trial on the dotted line taught what it was expected to. "
         "A single trial may lose bits: it made a belief less sure."
     )
-    added = "An engine that does not fool itself gains about what it expects."
+    added = "An engine that does not fool itself gains about what it expects, over the trials that it expected to learn from."
     total = chart(
         f"Information added up. {added}",
         220,
@@ -207,7 +211,7 @@ def duration(rows: Sequence[TrialView], objective: Objective) -> Figure | None:
         mark=points(),
         encoding={
             "x": number("seconds", "seconds", scale={"type": "log", "nice": False, "padding": 10}, axis=axis),
-            "y": value(objective.metric),
+            "y": value(objective.metric, [r.value for r in rows if r.value is not None]),
             **purpose(),
             "tooltip": tips(*about),
         },

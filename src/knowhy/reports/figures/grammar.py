@@ -11,6 +11,7 @@ BLUE, ORANGE, GREEN, RED, GREY = "#3f7fd0", "#d9780f", "#2b9a78", "#c94f4f", "#8
 PURPOSES = ("learn", "improve", "verify")
 LINES = (BLUE, ORANGE, GREEN, "#b0589a", "#94831f", "#2f9fb8", "#a0673a", "#7a6fd0", "#c2577a", "#6f8f3a", RED, GREY)
 DOTTED: list[int] = [2, 3]
+WIDE = 4.0
 
 
 def chart(description: str, height: int, **parts: object) -> Spec:
@@ -28,9 +29,19 @@ def name(field: str, title: str | None = None, **more: object) -> Spec:
     return {"field": field, "type": "nominal", "title": title, **more}
 
 
-def value(title: str) -> Spec:
-    """The vertical axis for an objective's values."""
-    return number("value", title, scale={"zero": False}, axis={"tickCount": 6})
+def value(title: str, values: Sequence[float]) -> Spec:
+    """The vertical axis for an objective's ``values``."""
+    return number("value", title, scale=spread(values), axis={"tickCount": 6, "format": "~g"})
+
+
+def wide(values: Sequence[float]) -> bool:
+    """Whether ``values`` are positive and so far apart that only a log scale shows the small ones."""
+    return bool(values) and 0 < WIDE * min(values) < max(values)
+
+
+def spread(values: Sequence[float]) -> Spec:
+    """A scale on which ``values`` can be told apart."""
+    return {"type": "log", "nice": False, "padding": 8} if wide(values) else {"zero": False}
 
 
 def trial(field: str = "trial", title: str = "trial") -> Spec:
