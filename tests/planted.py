@@ -30,7 +30,7 @@ SPACE = Space(
 
 
 def losses(p: Point, noise: np.random.Generator | None = None) -> dict[str, float]:
-    """Overfitting that dropout cures up to 0.5, a bowl in log lr whose bottom moves with width; batch, idle do nothing."""
+    """Dropout cures overfitting up to 0.5; a bowl in log lr whose bottom moves with width; batch, idle do nothing."""
     z = np.log10(float(p["lr"]))
     bottom = -2.3 - 0.6 * np.log10(float(p["width"]) / 64)
     train = 0.3 + 0.25 * (z - bottom) ** 2 + 0.05 * p["dropout"] - 0.05 * np.log2(float(p["width"]) / 64)

@@ -313,6 +313,22 @@ def test_ctrl_c_stops_in_good_order_and_the_same_command_goes_on(here: Path) -> 
     assert all(now.trials[t.proposal.trial] == t for t in kept.completed)
 
 
+def test_the_demo_goes_on_until_it_has_finished_and_then_begins_beside_it(here: Path) -> None:
+    assert "--trials" in refused(call("demo", "--trials", "x"))
+    result = call("demo", "--trials", "2")
+    assert result.exit_code == 0, result.output
+    assert "report     knowhy-demo/.knowhy/demo/report.html" in result.stdout
+    result = call("demo", "there/it/is", "--trials", "1", "--workers", "1")
+    assert (here / "there" / "it" / "is" / ".knowhy" / "demo" / "journal.db").exists()
+    os.chdir("knowhy-demo")
+    assert call("status").stdout.startswith("demo  minimize val_loss\n")
+    os.chdir("..")
+    result = call("demo", "--trials", "1", "--workers", "1")
+    assert "(demo-2)" in result.stderr
+    assert Study.open("demo-2", folder="knowhy-demo/.knowhy").state.finished == 1
+    assert 'name = "demo-2"' in (here / "knowhy-demo" / "knowhy.toml").read_text()
+
+
 # Reading
 
 

@@ -52,11 +52,11 @@ def test_they_do_not_know_knowhy(script: Path) -> None:
 def test_digits(tmp_path: Path) -> None:
     one, two = run(SCRIPT, tmp_path), run(SCRIPT, tmp_path)
     assert one == two
-    assert one["train_loss"] < 0.05 < 0.35 < one["val_loss"]  # it overfits
-    cured = run(edited(SCRIPT, tmp_path, DROPOUT="0.5"), tmp_path)
-    assert cured["val_loss"] < one["val_loss"] - 0.08
+    assert one["train_loss"] < 0.1 < 0.4 < one["val_loss"]  # it overfits
+    cured = run(edited(SCRIPT, tmp_path, DROPOUT="0.3"), tmp_path)
+    assert cured["val_loss"] < one["val_loss"] - 0.05
     other = run(edited(SCRIPT, tmp_path, SEED="1"), tmp_path)
-    assert 0 < abs(other["val_loss"] - one["val_loss"]) < 0.1
+    assert 0 < abs(other["val_loss"] - one["val_loss"]) < 0.3
 
 
 def test_digits_diverges_at_a_rate_that_is_too_high(tmp_path: Path) -> None:

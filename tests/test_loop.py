@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from knowhy.engine.beliefs import Beliefs
+from knowhy.engine.policy import TheoryPolicy
 from knowhy.errors import MetricError, SubjectError
+from knowhy.execution.inline import InlineExecutor, InlineSubject
+from knowhy.loop import Limits, run
 from knowhy.model.events import BeliefsUpdated, Event, RunEnded, TrialCompleted, TrialProposed, TrialStarted
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Point, Space
 from knowhy.model.trial import Completed, Failed
-from planted import SPACE, created, losses, study, trial
+from planted import SPACE, Batches, created, losses, study, trial
 
 SMALL = Space(SPACE.parameters[:3])
 
@@ -94,27 +98,15 @@ def test_failures_are_recorded_as_failures_and_teach_where_they_lie() -> None:
 
 
 def test_a_subject_that_does_not_work_as_it_is_stops_the_study_and_can_be_mended() -> None:
-    journal: list[list[Event]] = []
-
-    def broken(p: Point, seed: int) -> Failure:
-        return Failure("exit", "ValueError: no such file", 0.1)
-
     with pytest.raises(SubjectError, match="ValueError: no such file"):
-        study(12, space=SMALL, function=broken)
-    from knowhy.engine.beliefs import Beliefs
-    from knowhy.engine.policy import TheoryPolicy
-    from knowhy.execution.inline import InlineExecutor, InlineSubject
-    from knowhy.loop import Limits, run
-    from planted import Batches
-
+        study(12, space=SMALL, function=lambda p, s: Failure("exit", "ValueError: no such file", 0.1))
     kept = Batches()
     kept.append([created(0, SMALL)])
     beliefs = Beliefs()
+    missing = InlineExecutor(lambda p, s: Failure("no_metric", "val_loss was not reported", 0.1))
     with pytest.raises(MetricError):
-        missing = InlineExecutor(lambda p, s: Failure("no_metric", "val_loss was not reported", 0.1))
         run(kept, InlineSubject(), missing, TheoryPolicy(beliefs), [], beliefs, limits=Limits(12), folder="unused")
-    journal = kept.batches
-    state, _ = study(12, batches=journal, space=SMALL, function=small)
+    state, _ = study(12, batches=kept.batches, space=SMALL, function=small)
     assert len(state.completed) == 11
     assert len(state.failed) == 1
 

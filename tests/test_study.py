@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import knowhy
-from knowhy import continuity
+from knowhy import compose, continuity
 from knowhy.errors import (
     JournalDamagedError,
     MetricError,
@@ -226,6 +226,8 @@ def test_a_function_needs_a_space_and_the_space_something_to_vary(tmp_path: Path
         study.run(quick)
     with pytest.raises(SpaceError, match="empty"):
         study.run(quick, [])
+    with pytest.raises(UsageError, match="no strategy 'magic'"):
+        compose.policy("magic", study.mind, 0)  # type: ignore[arg-type]
     with pytest.raises(SpaceError, match="inverted"):
         study.run(quick, [knowhy.real("lr", 1.0, 0.1, 0.5)])
     assert not (tmp_path / "f" / "journal.db").exists()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knowhy.engine.mind import Mind
-from knowhy.errors import SpaceError
+from knowhy.errors import SpaceError, UsageError
 from knowhy.model.space import Parameter, Scalar, Space
 from knowhy.model.trial import Proposal
-from knowhy.settings import Strategy
+from knowhy.settings import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from knowhy.journal import Report as Report
@@ -136,7 +136,9 @@ def recover_journal(path: Path, to: Path) -> Report:
 
 
 def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:
-    """Who decides."""
+    """Who decides; raises UsageError for a strategy that does not exist."""
+    if strategy not in STRATEGIES:
+        raise UsageError(f"there is no strategy {strategy!r}", f"choose one of: {', '.join(STRATEGIES)}")
     if strategy == "theory":
         from knowhy.engine.policy import TheoryPolicy
 

@@ -13,7 +13,7 @@ from knowhy.errors import JournalWriteError, MetricError, SpaceError, StudyError
 from knowhy.journal import SqliteJournal
 from knowhy.loop import Limits, run
 from knowhy.model.belief import Judgement
-from knowhy.model.events import Event, NoteAdded, StudyCreated, TheoryProposed
+from knowhy.model.events import Event, StudyCreated, TheoryProposed
 from knowhy.model.objective import Constraint, Direction, Objective
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
@@ -134,11 +134,6 @@ class Study:
         self._append([TheoryProposed(theory, self.mind.prior(state, theory.claims))])
         return views.explain(self.state, self.mind, theory.id).theory
 
-    def note(self, text: str) -> None:
-        """Write a remark into the journal."""
-        self._existing()
-        self._append([NoteAdded(text, "person")])
-
     @property
     def best_point(self) -> Point:
         """The best configuration, complete; the default before any trial has completed."""
@@ -207,7 +202,8 @@ class Study:
         """
         subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
         journal = self._opened()
-        self._agree(journal, whole, described)
+        with journal.lease():
+            self._agree(journal, whole, described)
         run(
             journal,
             subject,
@@ -233,8 +229,8 @@ class Study:
             raise SpaceError("a new study needs a space", "give ask(space=[knowhy.real(...), ...]) the first time")
         whole = self.state.space if space is None else space if isinstance(space, Space) else Space(tuple(space))
         journal = self._opened()
-        self._agree(journal, compose.filled(whole), {"kind": "by hand"})
         with journal.lease():
+            self._agree(journal, compose.filled(whole), {"kind": "by hand"})
             return self._dialogue(journal, strategy).ask(trials)
 
     def tell(

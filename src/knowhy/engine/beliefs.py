@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from knowhy.engine import claims
+from knowhy.engine.encoding import Encoder
 from knowhy.engine.information import binary_entropy
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import Answer, Bits, Judge
@@ -44,8 +45,15 @@ class Beliefs:
     def posterior(self, state: State, extra: Iterable[str] = (), structures: Iterable[OnlyThrough] = ()) -> Posterior:
         """The posterior after the trials of ``state``."""
         found = self._structures(state)
-        found += [s for s in structures if s not in found]
-        known = tuple(sorted(set(extra) | {p for s in found for p in (s.parameter, s.other)}))
+        wanted = {p for c in found for p in (c.parameter, c.other)}
+        new = [c for c in structures if c not in found]
+        if new or wanted.union(extra):
+            # What the trials cover already is no reason for a posterior of its own.
+            covered = Encoder.covering(state.space, [t.proposal.point for t in state.trials.values()]).names
+            wanted |= set(extra) | {p for c in new for p in (c.parameter, c.other)}
+            wanted -= set(covered)
+        found += new
+        known = tuple(sorted(wanted))
         key = (state.name, state.created, state.seed, tuple(state.order), state.space, tuple(found), known)
         if key not in self._posteriors:
             if len(self._fits) > _REMEMBERED:

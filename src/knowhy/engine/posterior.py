@@ -13,8 +13,10 @@ from scipy.special import ndtr
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.kernels import Additive, Ard, Family, Quadratic
-from knowhy.engine.predicates import Judge, Remembered, Surface, exponent, log_line, structure_name
+from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
+from knowhy.engine.structure import structural_family
+from knowhy.engine.surface import Remembered, Surface
 from knowhy.model.objective import Objective
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
@@ -61,32 +63,6 @@ def fitted_at(count: int) -> int:
     while at + max(1, at // 5) <= count:
         at += max(1, at // 5)
     return at
-
-
-def structural_family(encoder: Encoder, claim: OnlyThrough) -> Family | None:
-    """The model in which two parameters count only through one combination; None where it cannot be formed."""
-    g, h = encoder.index(claim.parameter), encoder.index(claim.other)
-    if g < 0 or h < 0:
-        return None
-    one, two = log_line(encoder, g), log_line(encoder, h)
-    if one is None or two is None:
-        return None
-    e = exponent(claim.op)
-    low = min(0.0, e * two[1])
-    length = one[1] + abs(e) * two[1]
-    a, b = encoder.slices[g].start, encoder.slices[h].start
-    rest = [c for c in range(encoder.columns) if c not in (a, b)]
-    slices, at = [slice(0, 1)], 1
-    for i, s in enumerate(encoder.slices):
-        if i not in (g, h):
-            slices.append(slice(at, at + s.stop - s.start))
-            at = slices[-1].stop
-
-    def transform(rows: Array) -> Array:
-        combined = (one[1] * rows[:, a] + e * two[1] * rows[:, b] - low) / length
-        return np.concatenate([combined[:, None], rows[:, rest]], axis=1)
-
-    return Ard(structure_name(claim), tuple(slices), transform)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ share the possibilities out among them. Averages are over a fixed quasi-random s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from knowhy.engine.encoding import Array, Encoder
-from knowhy.engine.response import Transform
+from knowhy.engine.structure import isoline, structure_name
+from knowhy.engine.surface import Remembered, Surface
 from knowhy.model.space import Interval, Scalar
 from knowhy.model.theory import (
     Better,
@@ -41,48 +42,6 @@ BACKGROUNDS = 16
 NEAR = 0.15  # "near" and "moves" in units of the parameter's range
 MOVES = 0.1
 AGREEMENT = 0.9
-
-
-@dataclass(frozen=True)
-class Surface:
-    """A response: draws in standard units (rows -> draws by rows), how to read them, and whose they are."""
-
-    draws: Callable[[Array], Array]
-    transform: Transform
-    noise: float
-    origin: tuple[str, ...] = ()
-
-    @property
-    def margin(self) -> float:
-        """The smallest change that counts by default, in standard units."""
-        return max(0.1, 0.5 * self.noise)
-
-
-class Remembered:
-    """Draws that keep their values by rows; ``prefetch`` evaluates many sets of rows at once, which is far cheaper."""
-
-    def __init__(self, draws: Callable[[Array], Array]) -> None:
-        """Remember what ``draws`` gives."""
-        self._draws = draws
-        self._values: dict[bytes, Array] = {}
-
-    def __call__(self, rows: Array) -> Array:
-        """Values at ``rows`` (draws by rows)."""
-        key = rows.tobytes()
-        if key not in self._values:
-            self._values[key] = self._draws(rows)
-        return self._values[key]
-
-    def prefetch(self, sets: list[Array]) -> None:
-        """Evaluate all ``sets`` of rows in one go."""
-        new = {r.tobytes(): r for r in sets}
-        new = {k: r for k, r in new.items() if k not in self._values}
-        if not new:
-            return
-        values = self._draws(np.concatenate(list(new.values())))
-        at = np.cumsum([0, *(len(r) for r in new.values())])
-        for i, key in enumerate(new):
-            self._values[key] = values[:, at[i] : at[i + 1]]
 
 
 @dataclass(frozen=True)
@@ -388,45 +347,4 @@ def _argmin(curves: Array, positions: Array) -> Array:
     bend = a - 2 * b + c
     step = np.where(bend > 1e-12, 0.5 * (a - c) / np.where(bend > 1e-12, bend, 1.0), 0.0)
     out[i] += step * 0.5 * (positions[k + 1] - positions[k - 1])
-    return np.asarray(out)
-
-
-def structure_name(claim: OnlyThrough) -> str:
-    """The name of the family that stands for a structural claim."""
-    return f"{claim.parameter}{claim.op}{claim.other}"
-
-
-def exponent(op: str) -> float:
-    """The power of the second parameter in a combination."""
-    return {"/": -1.0, "*": 1.0, "/sqrt": -0.5}[op]
-
-
-def log_line(encoder: Encoder, group: int) -> tuple[float, float] | None:
-    """Log of a parameter as ``start + length * unit``; None where it is not positive on a log scale."""
-    domain = encoder.parameters[group].domain
-    if not isinstance(domain, Interval) or domain.scale != "log":
-        return None
-    return float(np.log(domain.low)), float(np.log(domain.high / domain.low))
-
-
-def isoline(encoder: Encoder, claim: OnlyThrough, rows: Array) -> Array | None:
-    """``rows`` moved along lines on which the combination is constant (steps by rows by columns)."""
-    g, h = encoder.index(claim.parameter), encoder.index(claim.other)
-    if g < 0 or h < 0:
-        return None
-    one, two = log_line(encoder, g), log_line(encoder, h)
-    if one is None or two is None:
-        return None
-    a, b = encoder.slices[g].start, encoder.slices[h].start
-    # combination = log A + e * log B: moving log B by t moves log A by -e t.
-    ratio = -exponent(claim.op) * two[1] / one[1]
-    out = np.repeat(rows[None], 5, axis=0)
-    for i, row in enumerate(rows):
-        # the range of shifts of B that keeps both in range
-        low, high = -row[b], 1.0 - row[b]
-        ends = sorted([-row[a] / ratio, (1.0 - row[a]) / ratio])
-        low, high = max(low, ends[0]), min(high, ends[1])
-        shifts = np.linspace(low, high, 5)
-        out[:, i, b] = row[b] + shifts
-        out[:, i, a] = np.clip(row[a] + ratio * shifts, 0, 1)
     return np.asarray(out)

@@ -75,13 +75,13 @@ def carry_out(study: Study, settings: Settings, script: Path, space: Space) -> N
 def summary(study: Study) -> None:
     """The answer, the theories that stand out, and where the report is, on standard output."""
     overview = study.status
-    lines = [*render.overview_lines(overview), *_standing_out(study.theories)]
-    if overview.done:
-        try:
-            lines.append(render.row("report", shown(study.report())))
-        except KnowhyError as error:
-            click.echo(f"the report could not be written: {error.message}", err=True)
-    render.show(lines)
+    render.show([*render.overview_lines(overview), *_standing_out(study.theories)])
+    if not overview.done:
+        return
+    try:
+        render.show([render.row("report", shown(study.report()))])
+    except KnowhyError as error:
+        click.echo(f"the report could not be written: {error.message}", err=True)
 
 
 def _standing_out(theories: Sequence[TheoryView]) -> list[render.Line]:

@@ -34,6 +34,7 @@ def demo(folder: str, trials: str, workers: str) -> None:
             script.write_bytes(SCRIPT.read_bytes())
     except OSError as error:
         raise UsageError(f"{home} cannot be written: {error.strerror}", "name another: knowhy demo FOLDER") from None
+    asked = load({"trials": trials, "workers": workers}, {})
     found = discovered(script)
     name, goes_on = _name(home / ".knowhy")
     text = write_settings(
@@ -41,7 +42,7 @@ def demo(folder: str, trials: str, workers: str) -> None:
         script=script.name,
         objectives=[Objective("val_loss")],
         parameters=found.parameters,
-        run={"trials": int(trials), "workers": int(workers), "strategy": "theory"},
+        run={"trials": asked.trials, "workers": asked.workers, "strategy": asked.strategy},
         notes=found.notes,
     )
     if not goes_on:

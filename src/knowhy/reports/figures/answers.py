@@ -19,7 +19,6 @@ from knowhy.reports.figures.grammar import (
     number,
     points,
     rule,
-    spread,
     tips,
 )
 from knowhy.views import BestView, TrialView, front
@@ -47,7 +46,7 @@ def effect(found: MainEffect, parameter: Parameter, span: tuple[float, float]) -
     ]
     share = f"{percent(found.importance_low)} to {percent(found.importance_high)}"
     caption = f"{percent(found.importance)} of the variation ({share})"
-    scale = {**spread(span), "domain": list(span), "nice": True, "padding": 0}
+    scale = {"zero": False, "domain": list(span), "nice": True}
     y = {"type": "quantitative", "title": None, "scale": scale, "axis": {"tickCount": 4, "format": "~g"}}
     what = "d" if ordered and isinstance(domain, Interval) and domain.integer else ".4~g" if ordered else ""
     bounds = (("mean", found.metric, ".4~g"), ("low", "90% from", ".4~g"), ("high", "to", ".4~g"))

@@ -79,8 +79,8 @@ def history(rows: Sequence[TrialView], past: History, objective: Objective, defa
     better = "lower" if objective.direction == "minimize" else "higher"
     scale = "; log scale" if wide(seen) else ""
     caption = (
-        f"{objective.metric} of every trial ({better} is better{scale}) by what the trial was for. The solid line is the best "
-        "single value so far, the dashed one the best mean of verification runs"
+        f"{objective.metric} of every trial ({better} is better{scale}) by what the trial was for. "
+        "The solid line is the best single value so far, the dashed one the best mean of verification runs"
         + (", the dotted rule the default" if default is not None else "")
         + (f". Crosses along the top: {plural(len(failed), 'failed trial')}." if failed else ".")
     )
@@ -173,7 +173,7 @@ def information(rows: Sequence[TrialView]) -> tuple[Figure, ...]:
         "A trial on the dotted line taught what it was expected to. "
         "A single trial may lose bits: it made a belief less sure."
     )
-    added = "An engine that does not fool itself gains about what it expects, over the trials that it expected to learn from."
+    added = "Over the trials that were to teach, an engine that does not fool itself gains about what it expects."
     total = chart(
         f"Information added up. {added}",
         220,

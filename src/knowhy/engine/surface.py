@@ -1,0 +1,53 @@
+"""Responses as draws: what a claim is evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from knowhy.engine.encoding import Array
+from knowhy.engine.response import Transform
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A response: draws in standard units (rows -> draws by rows), how to read them, and whose they are."""
+
+    draws: Callable[[Array], Array]
+    transform: Transform
+    noise: float
+    origin: tuple[str, ...] = ()
+
+    @property
+    def margin(self) -> float:
+        """The smallest change that counts by default, in standard units."""
+        return max(0.1, 0.5 * self.noise)
+
+
+class Remembered:
+    """Draws that keep their values by rows; ``prefetch`` evaluates many sets of rows at once, which is far cheaper."""
+
+    def __init__(self, draws: Callable[[Array], Array]) -> None:
+        """Remember what ``draws`` gives."""
+        self._draws = draws
+        self._values: dict[bytes, Array] = {}
+
+    def __call__(self, rows: Array) -> Array:
+        """Values at ``rows`` (draws by rows)."""
+        key = rows.tobytes()
+        if key not in self._values:
+            self._values[key] = self._draws(rows)
+        return self._values[key]
+
+    def prefetch(self, sets: list[Array]) -> None:
+        """Evaluate all ``sets`` of rows in one go."""
+        new = {r.tobytes(): r for r in sets}
+        new = {k: r for k, r in new.items() if k not in self._values}
+        if not new:
+            return
+        values = self._draws(np.concatenate(list(new.values())))
+        at = np.cumsum([0, *(len(r) for r in new.values())])
+        for i, key in enumerate(new):
+            self._values[key] = values[:, at[i] : at[i + 1]]
