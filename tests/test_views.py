@@ -147,7 +147,7 @@ class TestTheories:
                 assert e.observed == completed(state, e.trial).observation.metrics["val_loss"]
 
     def test_scope_in_words(self, state):
-        assert views.explain(state, MIND, "T1").claims[0].scope == "on average over the space"
+        assert views.explain(state, MIND, "T1").claims[0].scope == "on average over typical settings"
         assert views.explain(state, MIND, "T9").claims[0].scope == ""
 
     def test_a_claim_that_cannot_be_judged_is_said_so(self, state):

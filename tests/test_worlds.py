@@ -161,6 +161,7 @@ def test_summary_counts() -> None:
     assert row.misled_ever == pytest.approx(1 / 2)
     assert row.misled == 0
     assert (row.certified_true, row.certified_false, row.studies_certifying_false) == (1, 2, 2)
+    assert row.best_certified == 1
     assert row.brier == pytest.approx((0.01**2 + 0.2**2 + 0.3**2 + 0.1**2 + 0.04**2) / 5)
     assert row.sure_and_right == 1.0
     assert row.regret == 0.5

@@ -11,8 +11,8 @@ from benchmarks.worlds.world import Array, Planted, World, random_points
 from knowhy.engine import claims
 from knowhy.engine.encoding import Encoder
 from knowhy.engine.predicates import Judge
-from knowhy.engine.surface import Surface
 from knowhy.engine.response import IDENTITY, Transform
+from knowhy.engine.surface import Surface
 from knowhy.model.space import Interval, Scalar
 
 

@@ -22,6 +22,7 @@ HEADER = (
     ("misled", "false believed at the end"),
     ("certified_true", "certified true"),
     ("certified_false", "certified false"),
+    ("best_certified", "best certified"),
     ("brier", "Brier"),
     ("sure_and_right", "true of those > 0.9"),
     ("bits", "bits gained / expected"),
@@ -50,6 +51,7 @@ class Row:
     misled: float
     certified_true: int
     certified_false: int
+    best_certified: int
     brier: float
     sure_and_right: float | None
     expected_bits: float
@@ -91,6 +93,7 @@ def _row(world: str, strategy: str, results: Sequence[Result]) -> Row:
         _share(c["beliefs"][-1] > LIKELY for c in false),
         sum(c["certified"] for c in true),
         sum(c["certified"] for c in false) + _false_best(results),
+        sum(bool(r["best_certified"]) for r in results),
         _mean((c["beliefs"][-1] - c["true"]) ** 2 for c in courses),
         _share(sure) if sure else None,
         sum(float(r["expected_bits"]) for r in results),

@@ -10,7 +10,7 @@ from typing import get_args
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.diagnostics import derive
 from knowhy.errors import MetricError, UsageError
-from knowhy.loop import Limits, _Loop
+from knowhy.loop import Limits, Loop
 from knowhy.model.decision import Budget
 from knowhy.model.events import (
     ContrastRegistered,
@@ -56,7 +56,7 @@ class Dialogue:
         """Read the journal as it stands; the caller holds its lease."""
         hand = ByHand()
         self._policy = policy
-        self._loop = _Loop(journal, hand, hand, policy, theorists, beliefs, Limits(0, None, 0), "", lambda state: None)
+        self._loop = Loop(journal, hand, hand, policy, theorists, beliefs, Limits(0, None, 0), "", lambda state: None)
 
     @property
     def state(self) -> State:

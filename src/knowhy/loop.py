@@ -73,7 +73,7 @@ def run(
     ``folder`` is where trials get theirs. ``watch`` sees every new state. Raises SubjectError or
     MetricError when the default configuration itself does not work, JournalError when nothing more can be written.
     """
-    loop = _Loop(journal, subject, executor, policy, theorists, beliefs, limits, folder, watch)
+    loop = Loop(journal, subject, executor, policy, theorists, beliefs, limits, folder, watch)
     with journal.lease():
         try:
             return loop.run(stop)
@@ -81,7 +81,9 @@ def run(
             executor.close()
 
 
-class _Loop:
+class Loop:
+    """The state of a study that goes on, and the steps by which it does; ``run`` is the whole of it."""
+
     def __init__(
         self,
         journal: Journal,
@@ -102,6 +104,7 @@ class _Loop:
         self.idle = ""  # why the policy proposes nothing more
 
     def run(self, stop: Callable[[], bool]) -> State:
+        """Decide, launch, wait, think; until there is nothing more to do."""
         limits = self.limits
         self.append(RunStarted(limits.trials, limits.budget, limits.workers, self.policy.name))
         if not self.state.theories:
@@ -192,6 +195,7 @@ class _Loop:
             self.reflect()
 
     def attempts(self, number: int) -> int:
+        """How often a running trial was started."""
         trial = self.state.trials[number]
         return trial.attempt if isinstance(trial, Running) else 0
 

@@ -201,6 +201,7 @@ class Study:
         Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
         """
         subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
+        policy = compose.policy(strategy, self.mind, self.seed)
         journal = self._opened()
         with journal.lease():
             self._agree(journal, whole, described)
@@ -208,7 +209,7 @@ class Study:
             journal,
             subject,
             compose.executor(workers),
-            compose.policy(strategy, self.mind, self.seed),
+            policy,
             compose.theorists(),
             self.mind.beliefs,
             limits=Limits(trials, budget, workers),
@@ -228,9 +229,10 @@ class Study:
         if space is None and self._created is None:
             raise SpaceError("a new study needs a space", "give ask(space=[knowhy.real(...), ...]) the first time")
         whole = self.state.space if space is None else space if isinstance(space, Space) else Space(tuple(space))
+        compose.filled(whole)
         journal = self._opened()
         with journal.lease():
-            self._agree(journal, compose.filled(whole), {"kind": "by hand"})
+            self._agree(journal, whole, {"kind": "by hand"})
             return self._dialogue(journal, strategy).ask(trials)
 
     def tell(

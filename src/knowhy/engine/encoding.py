@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import qmc
 
 from knowhy.model.space import Choices, Interval, Parameter, Point, Scalar, Space
 
@@ -142,6 +141,8 @@ class Encoder:
         rows = np.repeat(self.encode([self.space.defaults()]), count, axis=0)
         if not self.groups:
             return rows
+        from scipy.stats import qmc  # half a second that answers without samples do not need
+
         unit = qmc.Sobol(self.groups, scramble=True, seed=seed).random(1 << max(count - 1, 1).bit_length())[:count]
         for g, (p, s) in enumerate(zip(self.parameters, self.slices, strict=True)):
             if not p.active and active_only:
@@ -151,6 +152,24 @@ class Encoder:
             else:
                 table = np.array([self.encode_value(g, v) for v in p.domain.values])
                 rows[:, s] = table[np.minimum((unit[:, g] * len(table)).astype(int), len(table) - 1)]
+        return rows
+
+    def typical(self, count: int, seed: int) -> Array:
+        """``count`` rows of settings that a person might choose: half of each range around the default.
+
+        A choice keeps its default half of the time.
+        """
+        rows = self.sample(count, seed)
+        default = self.encode([self.space.defaults()])[0]
+        keep = np.random.default_rng([seed, 13]).random((count, self.groups)) < 0.5
+        for g, (p, s) in enumerate(zip(self.parameters, self.slices, strict=True)):
+            if not p.active:
+                continue
+            if isinstance(p.domain, Interval):
+                low = min(max(default[s.start] - 0.25, 0.0), 0.5)
+                rows[:, s.start] = low + 0.5 * rows[:, s.start]
+            else:
+                rows[keep[:, g], s] = default[s]
         return rows
 
     def neighbours(self, row: Array, count: int, spread: float, rng: np.random.Generator) -> Array:

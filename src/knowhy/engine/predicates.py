@@ -104,8 +104,10 @@ class Judge:
                     rng = np.random.default_rng([self.seed, 5])
                     near = self.encoder.neighbours(self.best, BACKGROUNDS // 2 - 1, 0.07, rng)
                     rows = np.concatenate([np.atleast_2d(self.best), near])
-                case _:
+                case "everywhere":
                     rows = self.encoder.sample(BACKGROUNDS, self.seed)
+                case "average":
+                    rows = self.encoder.typical(BACKGROUNDS, self.seed)
             self._cache[key] = self._restrict(rows.copy(), scope.bounds)
         return self._cache[key]
 

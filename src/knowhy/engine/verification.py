@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from knowhy.engine import evidence
+from knowhy.engine import design, evidence
 from knowhy.engine.beliefs import Beliefs
+from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import propose, trial_seed
 from knowhy.model.decision import Decision
@@ -35,8 +36,8 @@ def verify(beliefs: Beliefs, state: State, posterior: Posterior, left: int) -> D
                 direction = -1 if objective.direction == "minimize" else 1
                 name = f"C{tested + 1}"
                 contrast = Contrast(name, "", objective.metric, direction, default, best.proposal.point)
-                return pair(state, posterior, contrast, reason, register=True)
-            return pair(state, posterior, contrast, reason, register=False)
+                return pair(beliefs, state, posterior, contrast, reason, register=True)
+            return pair(beliefs, state, posterior, contrast, reason, register=False)
     return _verify_theory(beliefs, state, posterior, left, tested)
 
 
@@ -46,7 +47,7 @@ def _verify_theory(beliefs: Beliefs, state: State, posterior: Posterior, left: i
     for contrast in open_contrasts:
         found = state.evidence.get(contrast.id)
         if not _hopeless(found) and 2 * evidence.needed(found, 0) <= left:
-            return pair(state, posterior, contrast, _certify_reason(state, contrast.theory), register=False)
+            return pair(beliefs, state, posterior, contrast, _certify_reason(state, contrast.theory), register=False)
     if 2 * evidence.needed(None, 0) > left:
         return None
     ranked = sorted(
@@ -59,7 +60,7 @@ def _verify_theory(beliefs: Beliefs, state: State, posterior: Posterior, left: i
             continue
         made = contrast_for(beliefs, state, posterior, theory, f"C{tested + 1}")
         if made is not None:
-            return pair(state, posterior, made, _certify_reason(state, theory.id), register=True)
+            return pair(beliefs, state, posterior, made, _certify_reason(state, theory.id), register=True)
     return None
 
 
@@ -95,7 +96,9 @@ def _certify_reason(state: State, theory: str) -> str:
     return f"a fresh pair towards certifying {theory}, \u201c{title}\u201d (belief {belief:.2f})"
 
 
-def pair(state: State, posterior: Posterior, contrast: Contrast, reason: str, *, register: bool) -> Decision:
+def pair(
+    beliefs: Beliefs, state: State, posterior: Posterior, contrast: Contrast, reason: str, *, register: bool
+) -> Decision:
     """Both arms of a fresh pair, in random order, on one new seed."""
     number = 1 + max(
         (
@@ -108,29 +111,35 @@ def pair(state: State, posterior: Posterior, contrast: Contrast, reason: str, *,
     rng = np.random.default_rng([state.seed, 7, state.next_trial])
     base: Point = {}
     if contrast.background == "random":
-        rows = posterior.encoder.snap(posterior.encoder.sample(32, state.seed + 31 * state.next_trial))
+        rows = posterior.encoder.snap(posterior.encoder.typical(32, state.seed + 31 * state.next_trial))
         likely = rows[posterior.success(rows) >= 0.5]
         pool = likely if len(likely) else rows
         base = posterior.encoder.decode(pool[int(rng.integers(len(pool)))])[0]
     seed = trial_seed(state, state.next_trial)
-    made = []
     order = [True, False] if rng.random() < 0.5 else [False, True]
-    for i, treatment in enumerate(order):
-        point = state.space.complete({**base, **(contrast.treatment if treatment else contrast.control)})
-        row = posterior.rows([point])[0]
-        made.append(
-            propose(
-                state,
-                point,
-                "verify",
-                reason,
-                i,
-                row=row,
-                posterior=posterior,
-                seed=seed,
-                arm=Arm(contrast.id, number, treatment),
-            )
+    points = [state.space.complete({**base, **(contrast.treatment if t else contrast.control)}) for t in order]
+    rows = posterior.rows(points)
+    open_ = design.open_theories(beliefs, posterior)
+    bits: Array = np.zeros((0, 2))
+    if open_.theories:
+        pending = [t.proposal.point for t in state.pending]
+        bits = design.lessons(posterior, open_, rows, pending, state.seed + state.next_trial).bits
+    made = [
+        propose(
+            state,
+            point,
+            "verify",
+            reason,
+            i,
+            row=rows[i],
+            posterior=posterior,
+            bits=bits[:, i],
+            open_=open_,
+            seed=seed,
+            arm=Arm(contrast.id, number, treatment),
         )
+        for i, (point, treatment) in enumerate(zip(points, order, strict=True))
+    ]
     return Decision(tuple(made), reason, contrast if register else None)
 
 

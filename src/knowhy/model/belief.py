@@ -35,7 +35,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class MainEffect:
-    """How a metric responds to one parameter, the others averaged over the space.
+    """How a metric responds to one parameter, the others averaged over typical settings.
 
     ``values`` are settings of the parameter; ``mean``, ``low`` and ``high`` (90%) the metric there, in its
     units. ``importance`` is the share of the metric's variation that involves the parameter (median and 90% interval).

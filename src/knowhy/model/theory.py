@@ -57,7 +57,8 @@ class Bound:
 class Scope:
     """Where a claim is meant to hold.
 
-    "average": on average over the space of active parameters (what a sentence without a scope means).
+    "average": on average over typical settings of the other parameters, half of each range around its
+    default (what a sentence without a scope means).
     "best": around the best configuration known. "default": at the default configuration.
     "everywhere": in at least 90% of the space, not only on average. ``bounds`` narrow each of these.
     """

@@ -191,7 +191,7 @@ def _effects(state: State, mind: Mind) -> Section | None:
         if charts:
             text: Text = (
                 Code(objective.metric),
-                " against each parameter, the others averaged over the space: the mean and its 90% band, the most "
+                " against each parameter, the others averaged over typical settings: the mean and its 90% band, the most "
                 "important first. The dotted rule is the default.",
             )
             rows: tuple[tuple[Text, ...], ...] = tuple(_effect(e, objective) for e in found if e.values)

@@ -18,7 +18,7 @@ from knowhy.theorists.requests import requests
 from knowhy.theorists.responses import idle, table
 from knowhy.theorists.structure import costs, pairs
 
-_MOST_LIVE = 24
+_MOST_LIVE, _LEAST_LIVE = 24, 14
 _MOST_NEW = 4
 _FIRST_QUESTIONS = 4
 _ROOM_FOR_MORE = 12
@@ -41,7 +41,7 @@ class Builtin:
         asked = {theory.question for theory in state.theories.values()}
         known = {frozenset(theory.claims) for theory in state.theories.values()}
         start = state.finished <= 1 or not any(theory.by == self.name for theory in state.theories.values())
-        room = _MOST_LIVE - _live(state)
+        room = _most_live(state) - _live(state)
         most = room if start else _MOST_NEW
         found: list[Theory] = []
         questions = list(_opening(reading))
@@ -58,6 +58,13 @@ class Builtin:
             asked.add(question.text)
             known |= {frozenset(t.claims) for t in fresh}
         return (*found, *requests(reading))
+
+
+def _most_live(state: State) -> int:
+    """How many theories a study can keep open: a short one settles few."""
+    if state.run is None:
+        return _MOST_LIVE
+    return min(_MOST_LIVE, max(_LEAST_LIVE, state.run.trials // 3))
 
 
 def _live(state: State) -> int:

@@ -12,14 +12,15 @@ from knowhy.theorists.reading import Reading
 _MOST = 2
 _AT_LEAST = 6
 _PER_ACTIVE = 2
-_PER_OPENED = 4
+_PER_OPENED = 6
+_LATEST = 0.6
 _STRONG = 0.3
 _LEAST_CONFIDENCE = 0.3
 _LEAST_WEIGHT = 0.25
 
 
 def requests(reading: Reading) -> tuple[ParameterRequest, ...]:
-    """At most two requests; none before two trials for each active parameter, nor soon after the last opening."""
+    """At most two requests; none before two trials for each active parameter, soon after the last, or late."""
     state = reading.state
     if not state.space.held or not _ripe(reading):
         return ()
@@ -34,6 +35,8 @@ def requests(reading: Reading) -> tuple[ParameterRequest, ...]:
 
 def _ripe(reading: Reading) -> bool:
     state = reading.state
+    if state.run is not None and state.finished > _LATEST * state.run.trials:
+        return False
     if state.finished < max(_AT_LEAST, _PER_ACTIVE * len(state.space.active)):
         return False
     opened = [time for time, change in state.changes if change.change == "opened"]

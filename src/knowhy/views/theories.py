@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +21,7 @@ Status = Literal["certified", "supported", "leaning for", "open", "leaning again
 STATUSES: tuple[Status, ...] = ("certified", "supported", "leaning for", "open", "leaning against", "refuted")
 SETTLED: frozenset[Status] = frozenset({"certified", "supported", "refuted"})
 _PLACES = {
-    "average": "on average over the space",
+    "average": "on average over typical settings",
     "best": "near the best configuration",
     "default": "at the default configuration",
     "everywhere": "in at least 90% of the space",
@@ -109,17 +110,26 @@ class Explanation:
     neutral: int
 
 
-def status(belief: float | None, *, certified: bool = False) -> Status:
-    """Where a belief stands; a theory that no data have judged is open."""
+def status(belief: float | None, prior: float | None = None, *, certified: bool = False) -> Status:
+    """Where a belief stands; a theory that no data have judged is open.
+
+    The data must have spoken as well (a Bayes factor of 3 after Kass and Raftery 1995, of 1 for a
+    leaning): a theory that was unlikely from the start is not refuted by that.
+    """
     if certified:
         return "certified"
     if belief is None:
         return "open"
-    if belief >= 0.95:
+    factor = bayes_factor(prior, belief) if prior is not None else None
+    said = math.inf if factor is None else factor
+    unsaid = 0.0 if factor is None else factor
+    if belief >= 0.95 and said >= 3:
         return "supported"
-    if belief <= 0.05:
+    if belief <= 0.05 and unsaid <= 1 / 3:
         return "refuted"
-    return "leaning for" if belief >= 0.8 else "leaning against" if belief <= 0.2 else "open"
+    if belief >= 0.8 and said >= 1:
+        return "leaning for"
+    return "leaning against" if belief <= 0.2 and unsaid <= 1 else "open"
 
 
 def theories(state: State) -> tuple[TheoryView, ...]:
@@ -161,7 +171,7 @@ def _view(
         strength=strength(ratio) if ratio is not None else "not judged yet",
         trend=tuple(trend),
         direction="rising" if recent > 0.05 else "falling" if recent < -0.05 else "steady",
-        status=status(belief, certified=certified),
+        status=status(belief, prior, certified=certified),
         refuted_by=theory.refuted_by,
         certificates=certificates(state, theory.id),
     )
