@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, cast
 
+from threadpoolctl import threadpool_limits
+
 from knowhy import __version__, compose, continuity, views
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
@@ -205,18 +207,20 @@ class Study:
         journal = self._opened()
         with journal.lease():
             self._agree(journal, whole, described)
-        run(
-            journal,
-            subject,
-            compose.executor(workers),
-            policy,
-            compose.theorists(),
-            self.mind.beliefs,
-            limits=Limits(trials, budget, workers),
-            folder=str(self.path / "trials"),
-            watch=watch,
-            stop=stop,
-        )
+        # The cores belong to the trials; the matrices here are too small to gain from more than one.
+        with threadpool_limits(1):
+            run(
+                journal,
+                subject,
+                compose.executor(workers),
+                policy,
+                compose.theorists(),
+                self.mind.beliefs,
+                limits=Limits(trials, budget, workers),
+                folder=str(self.path / "trials"),
+                watch=watch,
+                stop=stop,
+            )
         return self.status
 
     def ask(

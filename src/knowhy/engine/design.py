@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,9 @@ from knowhy.engine.encoding import Array
 from knowhy.engine.information import failure_information, information, pending_weights
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import Bits
-from knowhy.model.space import Point
+from knowhy.model.space import Point, Scalar
 from knowhy.model.state import State
-from knowhy.model.theory import Better, Effect, FailsWhen, Theory
+from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Theory
 from knowhy.model.trial import Predictive, Stake
 
 _POOL, _FANTASIES, _METRICS = 96, 3, 4
@@ -72,22 +72,35 @@ def candidates(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) -
     rng = np.random.default_rng([seed, 21])
     default = posterior.rows([posterior.state.space.defaults()])[0]
     best = posterior.rows([posterior.incumbent.proposal.point])[0] if posterior.incumbent else default
-    rows = [encoder.sample(_POOL, seed), default[None], best[None]]
+    rows = [encoder.sample(_POOL // 2, seed), encoder.typical(_POOL // 2, seed), default[None], best[None]]
     rows += [encoder.neighbours(best, 24, 0.25, rng), encoder.neighbours(default, 24, 0.35, rng)]
     for theory in open_.theories:
         for claim in beliefs.claims(posterior.state, theory.claims):
-            names, _ = claims.mentions(claim)
-            for name in names:
+            for name, values in _settings(posterior, claim):
                 g = encoder.index(name)
-                if g < 0 or not encoder.parameters[g].active:
-                    continue
-                _, columns = encoder.levels(g, 3)
+                columns = np.array([encoder.encode_value(g, v) for v in values])
                 for base in (best, default):
                     moved = np.repeat(base[None], len(columns), axis=0)
                     moved[:, encoder.slices[g]] = columns
                     rows.append(moved)
     stacked = encoder.snap(np.concatenate(rows))
     return np.unique(stacked.round(9), axis=0)
+
+
+def _settings(posterior: Posterior, claim: Claim) -> Iterator[tuple[str, tuple[Scalar, ...]]]:
+    """Settings of each active parameter that tell about ``claim``: those that it names, else a few in its range."""
+    encoder = posterior.encoder
+    for name in claims.mentions(claim)[0]:
+        g = encoder.index(name)
+        if g < 0 or not encoder.parameters[g].active:
+            continue
+        match claim:
+            case Effect(parameter=p, start=a, end=b) if p == name:
+                yield name, (a, b)
+            case Better(parameter=p, winner=a, loser=b) if p == name:
+                yield name, (a, b)
+            case _:
+                yield name, encoder.levels(g, 5)[0]
 
 
 def lessons(posterior: Posterior, open_: Open, rows: Array, pending: Sequence[Point], seed: int) -> Lesson:

@@ -212,21 +212,21 @@ def _regions(objective: Objective, data: Table) -> Iterator[Question]:
                 Rival(
                     f"The best value of {p} lies between {number(low)} and {number(high)}",
                     why,
-                    (Optimum(m, p, "between", low, high),),
+                    (Optimum(m, p, "between", low, high, _NEAR_BEST),),
                 )
             )
             rivals.append(
                 Rival(
                     f"The best value of {p} is still lower, below {number(low)}",
                     lever.entry.less.because.replace("{p}", p),
-                    (Optimum(m, p, "below", low, low),),
+                    (Optimum(m, p, "below", low, low, _NEAR_BEST),),
                 )
             )
             rivals.append(
                 Rival(
                     f"The best value of {p} is still higher, above {number(high)}",
                     lever.entry.more.because.replace("{p}", p),
-                    (Optimum(m, p, "above", high, high),),
+                    (Optimum(m, p, "above", high, high, _NEAR_BEST),),
                 )
             )
         elif above:
@@ -234,14 +234,14 @@ def _regions(objective: Objective, data: Table) -> Iterator[Question]:
                 Rival(
                     f"The best value of {p} is at the low end, below {number(high)}",
                     why,
-                    (Optimum(m, p, "below", high, high),),
+                    (Optimum(m, p, "below", high, high, _NEAR_BEST),),
                 )
             )
             rivals.append(
                 Rival(
                     f"The best value of {p} is higher, above {number(high)}",
                     lever.entry.more.because.replace("{p}", p),
-                    (Optimum(m, p, "above", high, high),),
+                    (Optimum(m, p, "above", high, high, _NEAR_BEST),),
                 )
             )
         else:
@@ -249,14 +249,14 @@ def _regions(objective: Objective, data: Table) -> Iterator[Question]:
                 Rival(
                     f"The best value of {p} is at the high end, above {number(low)}",
                     why,
-                    (Optimum(m, p, "above", low, low),),
+                    (Optimum(m, p, "above", low, low, _NEAR_BEST),),
                 )
             )
             rivals.append(
                 Rival(
                     f"The best value of {p} is lower, below {number(low)}",
                     lever.entry.less.because.replace("{p}", p),
-                    (Optimum(m, p, "below", low, low),),
+                    (Optimum(m, p, "below", low, low, _NEAR_BEST),),
                 )
             )
         yield Question(f"in which range of {p} is {m} best?", tuple(rivals), 0.4 + 0.4 * float(explained[j]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knowhy.engine.claims import render
 from knowhy.model.objective import Objective
@@ -54,26 +54,40 @@ class Question:
 
     def theories(self, after: int) -> tuple[Theory, ...]:
         """The answers as theories without ids."""
+        settled = [(rival, tuple(here(claim) for claim in rival.claims)) for rival in self.rivals]
         return tuple(
             Theory(
                 id="",
                 title=rival.title,
                 because=rival.because,
-                claims=tuple(render(claim) for claim in rival.claims),
+                claims=tuple(render(claim) for claim in claims),
                 question=self.text,
-                refuted_by=refutation(rival.claims),
+                refuted_by=refutation(claims),
                 by="builtin",
                 after=after,
             )
-            for rival in self.rivals
+            for rival, claims in settled
         )
+
+
+def here(claim: Claim) -> Claim:
+    """``claim`` at the default where it is about one parameter and names no scope.
+
+    What a change does to the configuration that a person has is what they ask first, and a trial or two
+    tell it; what it does on average over other settings takes many.
+    """
+    if isinstance(claim, (Effect, Better, KeepsImproving, Optimum, Matters)) and claim.scope == Scope():
+        return replace(claim, scope=Scope("default"))
+    return claim
 
 
 def refutation(claims: Sequence[Claim]) -> str:
     """What observation would refute a theory with these claims (the first two speak)."""
     text = "; or ".join(_against(claim) for claim in claims[:2])
-    near = all(getattr(claim, "scope", None) == Scope("best") for claim in claims)
-    return f"{'near the best, ' if near else ''}{text}."
+    scopes = [claim.scope for claim in claims if not isinstance(claim, (OnlyThrough, FailsWhen))]
+    place = {Scope("best"): "near the best, ", Scope("default"): "at the default, "}
+    alike = len(scopes) == len(claims) and len(set(scopes)) == 1
+    return f"{place.get(scopes[0], '') if alike else ''}{text}."
 
 
 def _against(claim: Claim) -> str:
