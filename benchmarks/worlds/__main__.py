@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.worlds import summary
 from benchmarks.worlds.catalogue import WORLDS
 from benchmarks.worlds.labels import check
-from benchmarks.worlds.runs import STRATEGIES, Task, perform
+from benchmarks.worlds.runs import STRATEGIES, Task, attempt
 
 QUICK = ("overfitting", "lr_over_batch", "moving_optimum", "memory_boundary", "all_noise", "near_miss")
 
@@ -37,19 +37,12 @@ def _perform(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, dict[str,
     """Each task with its result, as they end."""
     if jobs == 1:
         for task in tasks:
-            yield task, _guarded(task)
+            yield task, attempt(task)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_guarded, task): task for task in tasks}
+        futures = {pool.submit(attempt, task): task for task in tasks}
         for future in as_completed(futures):
             yield futures[future], future.result()
-
-
-def _guarded(task: Task) -> dict[str, object] | Exception:
-    try:
-        return perform(task)
-    except Exception as error:
-        return error
 
 
 def main() -> int:

@@ -201,3 +201,11 @@ def _course(planted: Planted, state: State) -> Course:
     course.first = next((n for n, b in zip(course.trials, course.beliefs, strict=True) if b > LIKELY), None)
     course.certified = name in state.certified
     return course
+
+
+def attempt(task: Task) -> dict[str, object] | Exception:
+    """``perform``, with what went wrong instead of a result: one study must not stop the others."""
+    try:
+        return perform(task)
+    except Exception as error:
+        return error

@@ -24,7 +24,7 @@ from knowhy.model.space import Point
 from knowhy.model.state import State
 from knowhy.model.trial import Failed, Proposal, Purpose
 
-LEARN_FIRST, LEARN_LAST = 0.6, 0.15
+LEARN_FIRST, LEARN_LAST = 0.9, 0.15
 PAIRS = 7
 MENDABLE = ("exit", "no_metric", "setup")
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
@@ -152,7 +152,7 @@ class TheoryPolicy:
         done = [t.proposal.purpose for t in state.trials.values()]
         learned, improved = done.count("learn"), done.count("improve")
         progress = _progress(state, budget)
-        target = LEARN_FIRST + (LEARN_LAST - LEARN_FIRST) * 0.5 * progress
+        target = learning_share(progress)
         return learned + 0.5 <= target * (learned + improved + 1)
 
     def _best_lesson(
@@ -164,7 +164,7 @@ class TheoryPolicy:
         rows = design.candidates(self.beliefs, posterior, open_, seed)
         lesson = design.lessons(posterior, open_, rows, pending, seed)
         worth = lesson.total / self._cost(posterior, rows, budget)
-        close = np.flatnonzero(worth >= 0.85 * worth.max())
+        close = np.flatnonzero(worth >= 0.95 * worth.max())
         mean, _ = posterior.expected(posterior.state.objective.metric, rows[close])
         at = int(close[np.argmin(posterior.state.objective.sign * mean)])
         pairs, totals, pair_bits = design.contrasts(self.beliefs, posterior, open_, seed)
@@ -219,6 +219,14 @@ def reserve(state: State, budget: Budget) -> int:
         return 0
     wanted = 2 * PAIRS + (budget.trials // 8 if budget.trials >= 60 else 0)
     return min(wanted, int(0.34 * budget.trials)) // 2 * 2
+
+
+def learning_share(progress: float) -> float:
+    """The share of learning up to ``progress`` (0 to 1): it falls in proportion to what is spent, to a small rest."""
+    turn = LEARN_FIRST - LEARN_LAST
+    if progress <= turn:
+        return LEARN_FIRST - 0.5 * progress
+    return (LEARN_FIRST * turn - 0.5 * turn**2 + LEARN_LAST * (progress - turn)) / progress
 
 
 def _progress(state: State, budget: Budget) -> float:

@@ -191,8 +191,8 @@ def _effects(state: State, mind: Mind) -> Section | None:
         if charts:
             text: Text = (
                 Code(objective.metric),
-                " against each parameter, the others averaged over typical settings: the mean and its 90% band, the most "
-                "important first. The dotted rule is the default.",
+                " against each parameter, the others averaged over typical settings: the mean and its 90% band, the "
+                "most important first. The dotted rule is the default.",
             )
             rows: tuple[tuple[Text, ...], ...] = tuple(_effect(e, objective) for e in found if e.values)
             columns = ("parameter", "share of the variation", "90%", "best at", "worst at", "between them")
