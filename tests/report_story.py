@@ -168,7 +168,7 @@ def records(trials=22, pairs=6, verify=5, ended=True):
                     0.95,
                     (prediction,),
                     tuple(stakes),
-                    arm,
+                    () if arm is None else (arm,),
                 )
             ),
             0.05,
@@ -384,11 +384,11 @@ class FromData:
         return tuple(sorted(effects, key=lambda e: -e.importance))
 
     def incumbent(self, state):
-        data = [(t, v) for t, v in rows(state) if t.proposal.arm is None or t.proposal.arm.contrast != "C1"]
+        data = [(t, v) for t, v in rows(state) if all(a.contrast != "C1" for a in t.proposal.arms)]
         if not data:
             return None
         first = min(
-            (t for t, v in data if not t.proposal.arm),
+            (t for t, v in data if not t.proposal.arms),
             key=lambda t: state.objective.sign * dict((a.proposal.trial, b) for a, b in data)[t.proposal.trial],
         )
         point, default = first.proposal.point, state.space.defaults()
@@ -396,7 +396,7 @@ class FromData:
         base = [v for t, v in data if same_point(state.space.complete(t.proposal.point), default)] or [
             v for _, v in data
         ]
-        arms = {(t.proposal.arm.pair, t.proposal.arm.treatment): v for t, v in data if t.proposal.arm}
+        arms = {(a.pair, a.treatment): v for t, v in data for a in t.proposal.arms}
         numbers = sorted({p for p, _ in arms if (p, True) in arms and (p, False) in arms})
         certified = any(e.certified for e in state.evidence.values() if not state.contrasts[e.contrast].theory)
         noise = 0.0045

@@ -183,7 +183,7 @@ def test_golden_v1(tmp_path: Path) -> None:
     shutil.copy(golden_v1.PATH, path)
     report = check(path)
     assert report.ok
-    assert report.last_hash == "22a2db97141ea1ff9cf9f8375e3c02b1d82813915eb8f8fb6f894047c69e0b73"
+    assert report.last_hash == "136328aeb104cfd4bd541d00103278b8d5ae360621209151b8d8784815ec5308"
     with SqliteJournal(path) as journal:
         records = list(journal.read())
         assert repr([r.event for r in records]) == repr(list(golden_v1.EVENTS))

@@ -61,11 +61,11 @@ def test_the_first_trial_is_the_default_and_the_last_ones_verify(whole: list[lis
     made = [e.proposal for batch in whole for e in batch if isinstance(e, TrialProposed)]
     assert dict(made[0].point) == SMALL.defaults()
     assert made[-1].purpose == "verify"
-    assert made[-1].arm is not None
-    pair = [p for p in made if p.arm and p.arm.contrast == made[-1].arm.contrast and p.arm.pair == made[-1].arm.pair]
+    last = made[-1].arms[0]
+    pair = [(p, a) for p in made for a in p.arms if a.contrast == last.contrast and a.pair == last.pair]
     assert len(pair) == 2
-    assert pair[0].seed == pair[1].seed
-    assert {p.arm.treatment for p in pair if p.arm} == {True, False}
+    assert pair[0][0].seed == pair[1][0].seed
+    assert {a.treatment for _, a in pair} == {True, False}
 
 
 def test_beliefs_are_coherent_at_every_step(whole: list[list[Event]]) -> None:

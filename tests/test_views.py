@@ -71,7 +71,7 @@ class TestOverview:
     def test_improvement_comes_from_the_fresh_pairs(self, state):
         best = views.best(state, MIND)
         contrast = state.contrasts["C2"]
-        arms = {t.proposal.arm: t for t in state.completed if t.proposal.arm and t.proposal.arm.contrast == contrast.id}
+        arms = {a: t for t in state.completed for a in t.proposal.arms if a.contrast == contrast.id}
         treated = {a.pair: t.observation.metrics["val_loss"] for a, t in arms.items() if a.treatment}
         control = {a.pair: t.observation.metrics["val_loss"] for a, t in arms.items() if not a.treatment}
         gains = [control[p] - treated[p] for p in sorted(treated)]

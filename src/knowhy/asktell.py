@@ -73,7 +73,7 @@ class Dialogue:
         waiting = [t.proposal for t in loop.state.pending if isinstance(t, Waiting)]
         if not waiting:
             decision = self._policy.decide(loop.state, Budget(trials))
-            events: list[Event] = [ContrastRegistered(decision.contrast)] if decision.contrast else []
+            events: list[Event] = [ContrastRegistered(c) for c in decision.contrasts]
             loop.append(*events, *(TrialProposed(proposal) for proposal in decision.proposals))
             waiting = list(decision.proposals)
         if not waiting:

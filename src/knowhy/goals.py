@@ -49,7 +49,7 @@ def guess_direction(metric: str) -> Direction | None:
 
 def guess_objective(metrics: Iterable[str]) -> Objective | None:
     """The likeliest objective among ``metrics``: on held-out data before training data, losses before scores."""
-    ranked: list[tuple[tuple[int, int, int, int], Objective]] = []
+    ranked: list[tuple[tuple[int, int, int, int, int], Objective]] = []
     for place, metric in enumerate(metrics):
         toward = guess_direction(metric)
         words = _words(metric)
@@ -58,7 +58,8 @@ def guess_objective(metrics: Iterable[str]) -> Objective | None:
         held_out = min((_HELD_OUT.index(word) for word in words if word in _HELD_OUT), default=len(_HELD_OUT))
         training = int("train" in words or "training" in words)
         common = min((_COMMON.index(word) for word in words if word in _COMMON), default=len(_COMMON))
-        ranked.append(((training, held_out, common, place), Objective(metric, toward)))
+        last = int("final" not in words)  # val_loss at some step may be older than final_val_loss
+        ranked.append(((training, held_out, common, last, place), Objective(metric, toward)))
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
 
@@ -94,6 +95,14 @@ def parse_constraint(metric: str, text: str) -> Constraint:
             f"{text!r} is no constraint on {metric}", 'write a bound such as "<= 8000" or ">= 0.9"'
         ) from None
     return Constraint(metric, "<=" if match.group(1)[0] == "<" else ">=", bound)
+
+
+def constraint(text: str) -> Constraint:
+    """A constraint from ``peak_memory < 8000``; raises SettingsError."""
+    match = re.fullmatch(r"\s*(.*?[^\s<>=])\s*([<>]=?.*)", text)
+    if match is None:
+        raise SettingsError(f"{text!r} is no constraint", 'write one such as "peak_memory < 8000" or "val_acc >= 0.9"')
+    return parse_constraint(match.group(1), match.group(2))
 
 
 def _words(name: str) -> list[str]:

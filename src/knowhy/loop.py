@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from knowhy.baseline import metric_error
 from knowhy.engine import evidence
 from knowhy.engine.beliefs import Beliefs, contrast_pairs
 from knowhy.engine.diagnostics import derive
 from knowhy.engine.policy import MENDABLE
-from knowhy.errors import MetricError, SubjectError
+from knowhy.errors import SubjectError
 from knowhy.model.decision import Budget, Decision
 from knowhy.model.events import (
     ContrastRegistered,
@@ -171,7 +172,7 @@ class Loop:
             if not decision.proposals:
                 self.idle = decision.reason
                 return
-            events: list[Event] = [ContrastRegistered(decision.contrast)] if decision.contrast else []
+            events: list[Event] = [ContrastRegistered(c) for c in decision.contrasts]
             self.append(*events, *(TrialProposed(p) for p in decision.proposals))
             self.launch()
 
@@ -241,7 +242,7 @@ class Loop:
             return
         self.append(RunEnded(f"the default configuration failed: {failure.message}"))
         if failure.kind == "no_metric":
-            raise MetricError(failure.message, "name one of the metrics that the subject prints or reports")
+            raise metric_error(tuple(failure.metrics), tuple(o.metric for o in self.state.objectives))
         raise SubjectError(
             f"the subject fails as it is, with its default configuration: {failure.message}",
             f"run it by hand until it works, then again; the log is in {os.path.join(self.folder, f'{number:05d}')}",

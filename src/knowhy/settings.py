@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from knowhy.errors import KnowhyError, SettingsError, SpaceError
-from knowhy.goals import direction, parse_constraint, parse_objective
+from knowhy.goals import constraint, direction, parse_constraint, parse_objective
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Parameter, Space
 from knowhy.quantities import seconds, size
@@ -101,8 +101,8 @@ def load(
 ) -> Settings:
     """The settings of a call: ``options`` (None counts as absent), then ``environment``, then the file at ``path``.
 
-    Options are ``name``, ``folder``, ``script``, ``metric`` (a sequence of texts), ``direction``, ``trials``,
-    ``budget``, ``workers``, ``strategy``, ``timeout``, ``memory``, ``seed``. Raises SettingsError.
+    Options are ``name``, ``folder``, ``script``, ``metric`` and ``constraint`` (sequences of texts), ``direction``,
+    ``trials``, ``budget``, ``workers``, ``strategy``, ``timeout``, ``memory``, ``seed``. Raises SettingsError.
     """
     settings = Settings()
     if path is not None:
@@ -128,6 +128,8 @@ def _apply(settings: Settings, values: Mapping[str, object], where: Callable[[st
             changes["objectives"] = tuple(
                 parse_objective(text, direction(str(toward)) if toward else None) for text in texts
             )
+        elif key == "constraint":
+            changes["constraints"] = tuple(constraint(text) for text in cast(Sequence[str], raw))
         elif key == "direction":
             if not values.get("metric"):
                 changes["objectives"] = _turned(settings.objectives, str(raw))

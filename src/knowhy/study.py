@@ -155,7 +155,9 @@ class Study:
 
         target = Path(path) if path is not None else self.path / f"report.{form or 'html'}"
         markdown = form == "md" if form else target.suffix.lower() in (".md", ".markdown")
-        text = (reports.write_markdown if markdown else reports.write_html)(self._existing(), self.mind)
+        text = (reports.write_markdown if markdown else reports.write_html)(
+            self._existing(), self.mind, journal=str(self._journal_path)
+        )
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
@@ -203,10 +205,11 @@ class Study:
         Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
         """
         subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
-        policy = compose.policy(strategy, self.mind, self.seed)
+        compose.policy(strategy, self.mind, self.seed)  # a strategy that does not exist must leave no journal behind
         journal = self._opened()
         with journal.lease():
             self._agree(journal, whole, described)
+        policy = compose.policy(strategy, self.mind, self.seed)
         # The cores belong to the trials; the matrices here are too small to gain from more than one.
         with threadpool_limits(1):
             run(
@@ -275,7 +278,7 @@ class Study:
 
     def _agree(self, journal: SqliteJournal, space: Space, subject: Mapping[str, Scalar]) -> None:
         """Begin the journal, or see that it can go on with this space, these objectives and this subject."""
-        state = self.state
+        state = self.state  # read under the lease: another process may have begun the study since it was opened
         if self._created is None:
             created = StudyCreated(
                 self.name, self.objectives, space, self.seed, dict(subject), __version__, self.constraints
@@ -289,6 +292,7 @@ class Study:
             *problems,
         ]
         continuity.refuse(self.name, problems)
+        self.seed = self._created.seed
         journal.append(changes)
 
     def _existing(self) -> State:
@@ -302,9 +306,10 @@ class Study:
 
 
 def study_names(folder: str | Path) -> list[str]:
-    """The studies in ``folder``, the one worked on last first."""
+    """The studies in ``folder``, the one worked on last first; without those that were set aside."""
 
     def touched(path: Path) -> float:
         return max(part.stat().st_mtime for part in path.parent.glob("journal.db*"))
 
-    return [path.parent.name for path in sorted(Path(folder).glob("*/journal.db"), key=touched, reverse=True)]
+    found = [path for path in Path(folder).glob("*/journal.db") if ".aside-" not in path.parent.name]
+    return [path.parent.name for path in sorted(found, key=touched, reverse=True)]

@@ -86,7 +86,7 @@ EVENTS: tuple[Event, ...] = (
     TrialProposed(
         Proposal(
             2, _point, 2**70, "verify", "pair 1 of C1", "tpe", 0.31, 0.875, (_loss, _time),
-            (Stake("T1", 0.23, 0.2, _loss, _time),), Arm("C1", 1, True),
+            (Stake("T1", 0.23, 0.2, _loss, _time),), (Arm("C1", 1, True), Arm("C2", 1, False)),
         )
     ),
     TrialStarted(2, 3),

@@ -199,9 +199,9 @@ def contrast_pairs(state: State, contrast: str) -> list[tuple[float, float]]:
     metric = state.contrasts[contrast].metric
     arms: dict[int, dict[bool, float]] = {}
     for t in state.completed:
-        arm = t.proposal.arm
-        if arm is not None and arm.contrast == contrast and metric in t.observation.metrics:
-            arms.setdefault(arm.pair, {})[arm.treatment] = t.observation.metrics[metric]
+        for arm in t.proposal.arms:
+            if arm.contrast == contrast and metric in t.observation.metrics:
+                arms.setdefault(arm.pair, {})[arm.treatment] = t.observation.metrics[metric]
     return [(a[True], a[False]) for _, a in sorted(arms.items()) if len(a) == 2]
 
 

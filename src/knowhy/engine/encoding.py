@@ -111,8 +111,9 @@ class Encoder:
                 at = np.argmax(out[:, s], axis=1)
                 out[:, s] = 0.0
                 out[np.arange(len(out)), s.start + at] = _HALF
-        for g, p in enumerate(self.parameters):
-            if p.condition is not None:
+        conditional = [(g, p) for g, p in enumerate(self.parameters) if p.condition is not None]
+        for _ in conditional:  # once for each, as a chain of conditions may stand in any order
+            for g, p in conditional:
                 out[~self._holds(out, p), self.slices[g]] = self.encode_value(g, p.default)
         return out
 

@@ -93,7 +93,7 @@ def pending_weights(values: Array, noise: float, fantasies: int, rng: np.random.
         log_w -= log_w.max()
         power = 1.0
         w = np.exp(log_w)
-        while w.sum() ** 2 / np.sum(w**2) < 0.1 * size and power > 0.01:
+        while w.sum() ** 2 / np.sum(w**2) < 0.1 * size and power > 1e-6:
             power *= 0.7
             w = np.exp(power * log_w)
         out[j] = w / w.sum()

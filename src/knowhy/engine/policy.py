@@ -25,7 +25,7 @@ from knowhy.model.state import State
 from knowhy.model.trial import Failed, Proposal, Purpose
 
 LEARN_FIRST, LEARN_LAST = 0.9, 0.15
-PAIRS = 7
+PAIRS, ROUND = 7, 2
 MENDABLE = ("exit", "no_metric", "setup")
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
 _NOTHING = 0.003  # expected improvement, in spreads, below which the search is over
@@ -138,7 +138,7 @@ class TheoryPolicy:
             bits=stakes_bits,
             open_=open_,
         )
-        return Decision((made,), reason, None, tuple(considered))
+        return Decision((made,), reason, (), tuple(considered))
 
     def _lesson(
         self, posterior: Posterior, open_: design.Open, rows: Array, pending: Sequence[Point], seed: int
@@ -210,15 +210,14 @@ class TheoryPolicy:
             made.append(proposal)
         reason = learn_reason(state, open_, bits, len(rows))
         made = [replace(p, reason=reason) for p in made]
-        return Decision(tuple(made), reason, None, tuple(considered))
+        return Decision(tuple(made), reason, (), tuple(considered))
 
 
 def reserve(state: State, budget: Budget) -> int:
-    """Trials kept for verification: pairs for the incumbent, and for theories in a longer study."""
+    """Trials kept for verification: rounds for the incumbent, and in a longer study for theories beside it."""
     if budget.trials < 10:
         return 0
-    wanted = 2 * PAIRS + (budget.trials // 8 if budget.trials >= 60 else 0)
-    return min(wanted, int(0.34 * budget.trials)) // 2 * 2
+    return min(2 * ROUND * PAIRS, int(0.34 * budget.trials)) // 2 * 2
 
 
 def learning_share(progress: float) -> float:

@@ -263,13 +263,11 @@ class Judge:
         ends = (other.from_unit(0.1), other.from_unit(0.9)) if isinstance(other, Interval) else other.values[:2]
         sign, positions = self.signs[claim.metric], self._positions(g)
         low, high = (
-            _argmin(
-                sign * self.profile(claim.metric, claim.parameter, claim.scope, {claim.other: v}).mean(axis=2),
-                positions,
-            )
-            for v in ends
+            sign * self.profile(claim.metric, claim.parameter, claim.scope, {claim.other: v}).mean(axis=2) for v in ends
         )
-        shift = high - low
+        # The bottom of a curve that is flat to within the margin is nowhere: it does not move.
+        shaped = np.minimum(np.ptp(low, axis=1), np.ptp(high, axis=1)) >= self.surfaces[claim.metric].margin
+        shift = np.where(shaped, _argmin(high, positions) - _argmin(low, positions), 0.0)
         holds = shift > MOVES if claim.verb == "rises" else shift < -MOVES
         if claim.verb == "does not move":
             holds = np.abs(shift) <= MOVES
@@ -311,7 +309,8 @@ class Judge:
         across = np.maximum(
             self.variation(claim.metric, claim.parameter, Scope()), self.variation(claim.metric, claim.other, Scope())
         )
-        holds = own | ((wander <= surface.margin) & (across > 2.0 * wander))
+        # A metric that hardly depends on either says nothing for a combination.
+        holds = (own | ((wander <= surface.margin) & (across > 2.0 * wander))) & (across >= surface.margin)
         return Answer(holds)
 
     def _fails_when(self, claim: FailsWhen) -> Answer:

@@ -24,7 +24,7 @@ def propose(
     bits: Array | None = None,
     open_: design.Open | None = None,
     seed: int | None = None,
-    arm: Arm | None = None,
+    arms: tuple[Arm, ...] = (),
 ) -> Proposal:
     """A proposal for ``point``; with its encoded ``row`` it carries what the posterior expects of it.
 
@@ -42,7 +42,7 @@ def propose(
         if bits is not None and open_ is not None and len(open_.theories):
             made = design.stakes(posterior, open_, row, bits)
             expected = float(bits.sum())
-    return Proposal(trial, point, seed, purpose, reason, "engine", expected, success, predictions, made, arm)
+    return Proposal(trial, point, seed, purpose, reason, "engine", expected, success, predictions, made, arms)
 
 
 def trial_seed(state: State, trial: int) -> int:

@@ -4,76 +4,100 @@ from __future__ import annotations
 
 import numpy as np
 
-from knowhy.engine import design, evidence
+from knowhy.engine import claims, design, evidence
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
-from knowhy.engine.posterior import Posterior
+from knowhy.engine.posterior import Posterior, goal
 from knowhy.engine.proposals import propose, trial_seed
 from knowhy.model.decision import Decision
 from knowhy.model.space import Point, Scalar, same_point
 from knowhy.model.state import State
-from knowhy.model.theory import Better, Effect, Theory
+from knowhy.model.theory import Better, Claim, Effect, Theory
 from knowhy.model.trial import Arm, Contrast, Evidence
+
+_LIKELY, _DOUBTFUL = 0.9, 0.7
 
 
 def verify(beliefs: Beliefs, state: State, posterior: Posterior, left: int) -> Decision | None:
-    """A fresh pair for the incumbent against the default, then for a theory that is nearly settled."""
-    if left < 2:
+    """A round of fresh trials on one new seed: the best configuration, theories, and the control that they share.
+
+    None when nothing is left that ``left`` trials could certify.
+    """
+    live = [c for c in state.contrasts.values() if _alive(state, posterior, c)]
+    new: list[Contrast] = []
+    if not any(not c.theory for c in live):
+        new += _best(state, posterior)
+    if not live or new:
+        for theory in _candidates(beliefs, state):
+            wanted = contrasts_for(beliefs, state, posterior, theory, len(state.contrasts) + len(new))
+            both = [*live, *new, *wanted]
+            if wanted and evidence.needed(None, 0) * _width(state, both) <= left:
+                new += wanted
+    active = [*live, *new]
+    while active and _width(state, active) > left:
+        active.pop()
+    if not active:
         return None
+    return _round(beliefs, state, posterior, active, tuple(c for c in new if c in active))
+
+
+def _alive(state: State, posterior: Posterior, contrast: Contrast) -> bool:
+    """Whether more pairs of ``contrast`` are worth running."""
+    found = state.evidence.get(contrast.id)
+    if found is not None and (found.certified or _hopeless(found)):
+        return False
+    if contrast.theory:
+        return state.beliefs.get(contrast.theory, 0.0) >= _DOUBTFUL
     best = posterior.incumbent
-    default = state.space.defaults()
-    tested = len(state.contrasts)
-    if best is not None and not same_point(best.proposal.point, default):
-        contrast = next(
-            (c for c in state.contrasts.values() if not c.theory and same_point(c.treatment, best.proposal.point)),
-            None,
-        )
-        found = state.evidence.get(contrast.id) if contrast else None
-        if (found is None or not found.certified) and not _hopeless(found):
-            reason = f"is trial {best.proposal.trial} truly better than the default? A fresh pair on a new seed"
-            if contrast is None:
-                objective = state.objective
-                direction = -1 if objective.direction == "minimize" else 1
-                name = f"C{tested + 1}"
-                contrast = Contrast(name, "", objective.metric, direction, default, best.proposal.point)
-                return pair(beliefs, state, posterior, contrast, reason, register=True)
-            return pair(beliefs, state, posterior, contrast, reason, register=False)
-    return _verify_theory(beliefs, state, posterior, left, tested)
+    return best is not None and same_point(contrast.treatment, best.proposal.point)
 
 
-def _verify_theory(beliefs: Beliefs, state: State, posterior: Posterior, left: int, tested: int) -> Decision | None:
-    certified = set(state.certified)
-    open_contrasts = [c for c in state.contrasts.values() if c.theory and c.theory not in certified]
-    for contrast in open_contrasts:
-        found = state.evidence.get(contrast.id)
-        if not _hopeless(found) and 2 * evidence.needed(found, 0) <= left:
-            return pair(beliefs, state, posterior, contrast, _certify_reason(state, contrast.theory), register=False)
-    if 2 * evidence.needed(None, 0) > left:
-        return None
-    ranked = sorted(
-        (t for t in state.theories.values() if t.id not in certified and state.beliefs.get(t.id, 0.0) >= 0.9),
-        key=lambda t: (-(t.by == "person"), -state.beliefs[t.id] + 0.5 * state.priors.get(t.id, 0.5)),
-    )
+def _best(state: State, posterior: Posterior) -> list[Contrast]:
+    """The claim that the incumbent beats the default, unless it is the default or was tested already."""
+    best, default = posterior.incumbent, state.space.defaults()
+    if best is None or same_point(best.proposal.point, default):
+        return []
+    if any(not c.theory and same_point(c.treatment, best.proposal.point) for c in state.contrasts.values()):
+        return []
+    direction = -1 if state.objective.direction == "minimize" else 1
+    name = f"C{len(state.contrasts) + 1}"
+    return [Contrast(name, "", state.objective.metric, direction, default, best.proposal.point)]
+
+
+def _candidates(beliefs: Beliefs, state: State) -> list[Theory]:
+    """Theories that are nearly settled and not yet tested: people's first, then those that the data moved most."""
     tried = {c.theory for c in state.contrasts.values()}
-    for theory in ranked:
-        if theory.id in tried:
-            continue
-        made = contrast_for(beliefs, state, posterior, theory, f"C{tested + 1}")
-        if made is not None:
-            return pair(beliefs, state, posterior, made, _certify_reason(state, theory.id), register=True)
-    return None
+    objectives = {o.metric for o in state.objectives}
+
+    def rank(theory: Theory) -> tuple[bool, bool, float]:
+        about = any(m in objectives for c in beliefs.claims(state, theory.claims) for m in claims.mentions(c)[1])
+        return theory.by != "person", not about, state.priors.get(theory.id, 0.5) - state.beliefs[theory.id]
+
+    likely = [t for t in state.theories.values() if t.id not in tried and state.beliefs.get(t.id, 0.0) >= _LIKELY]
+    return sorted(likely, key=rank)
 
 
-def contrast_for(beliefs: Beliefs, state: State, posterior: Posterior, theory: Theory, name: str) -> Contrast | None:
-    """The contrast that would certify ``theory``; None where pairs cannot (several claims, no direction)."""
+def contrasts_for(
+    beliefs: Beliefs, state: State, posterior: Posterior, theory: Theory, registered: int
+) -> tuple[Contrast, ...]:
+    """The contrasts, one a claim, that would together certify ``theory``; empty where pairs cannot.
+
+    ``registered`` is how many contrasts there are already.
+    """
     parsed = beliefs.claims(state, theory.claims)
-    if len(parsed) != 1 or not isinstance(parsed[0], (Effect, Better)):
+    found = [_contrast(state, posterior, theory, c, f"C{registered + 1 + i}") for i, c in enumerate(parsed)]
+    made = tuple(c for c in found if c is not None)
+    return made if made and len(made) == len(theory.claims) else ()
+
+
+def _contrast(state: State, posterior: Posterior, theory: Theory, claim: Claim, name: str) -> Contrast | None:
+    """The contrast of one claim of a difference; None for other claims and where its parameter is held."""
+    if not isinstance(claim, (Effect, Better)):
         return None
-    claim = parsed[0]
     if claim.scope.kind == "everywhere" or claim.scope.bounds or not state.space[claim.parameter].active:
         return None
     if isinstance(claim, Better):
-        direction = -1 if posterior.judge([claim.metric]).signs[claim.metric] > 0 else 1
+        direction = -1 if goal(claim.metric, state.objectives) > 0 else 1
         ends: tuple[Scalar, Scalar] = (claim.loser, claim.winner)
         margin = 0.0
     else:
@@ -91,40 +115,50 @@ def contrast_for(beliefs: Beliefs, state: State, posterior: Posterior, theory: T
     return Contrast(name, theory.id, claim.metric, direction, points[0], points[1], "fixed", margin)
 
 
-def _certify_reason(state: State, theory: str) -> str:
-    title, belief = state.theories[theory].title, state.beliefs.get(theory, 0.5)
-    return f"a fresh pair towards certifying {theory}, \u201c{title}\u201d (belief {belief:.2f})"
+def _arms(state: State, contrasts: list[Contrast], base: Point, pair: int) -> list[tuple[dict[str, Scalar], list[Arm]]]:
+    """The distinct configurations of a round, each with the places that it fills."""
+    made: list[tuple[dict[str, Scalar], list[Arm]]] = []
+    for contrast in contrasts:
+        background = base if contrast.background == "random" else {}
+        for treatment, setting in ((False, contrast.control), (True, contrast.treatment)):
+            point = state.space.complete({**background, **setting})
+            arm = Arm(contrast.id, pair, treatment)
+            place = next((arms for p, arms in made if same_point(p, point)), None)
+            if place is None:
+                made.append((point, [arm]))
+            else:
+                place.append(arm)
+    return made
 
 
-def pair(
-    beliefs: Beliefs, state: State, posterior: Posterior, contrast: Contrast, reason: str, *, register: bool
+def _width(state: State, contrasts: list[Contrast]) -> int:
+    """How many trials a round of ``contrasts`` takes."""
+    return len(_arms(state, contrasts, {}, 0))
+
+
+def _round(
+    beliefs: Beliefs, state: State, posterior: Posterior, contrasts: list[Contrast], new: tuple[Contrast, ...]
 ) -> Decision:
-    """Both arms of a fresh pair, in random order, on one new seed."""
-    number = 1 + max(
-        (
-            t.proposal.arm.pair
-            for t in state.trials.values()
-            if t.proposal.arm and t.proposal.arm.contrast == contrast.id
-        ),
-        default=0,
-    )
+    """All arms of a fresh pair of each contrast, in random order, on one new seed."""
+    pair = 1 + max((a.pair for t in state.trials.values() for a in t.proposal.arms), default=0)
     rng = np.random.default_rng([state.seed, 7, state.next_trial])
     base: Point = {}
-    if contrast.background == "random":
+    if any(c.background == "random" for c in contrasts):
         rows = posterior.encoder.snap(posterior.encoder.typical(32, state.seed + 31 * state.next_trial))
         likely = rows[posterior.success(rows) >= 0.5]
         pool = likely if len(likely) else rows
         base = posterior.encoder.decode(pool[int(rng.integers(len(pool)))])[0]
-    seed = trial_seed(state, state.next_trial)
-    order = [True, False] if rng.random() < 0.5 else [False, True]
-    points = [state.space.complete({**base, **(contrast.treatment if t else contrast.control)}) for t in order]
-    rows = posterior.rows(points)
+    made = _arms(state, contrasts, base, pair)
+    made = [made[i] for i in rng.permutation(len(made))]
+    rows = posterior.rows([point for point, _ in made])
     open_ = design.open_theories(beliefs, posterior)
-    bits: Array = np.zeros((0, 2))
+    bits: Array = np.zeros((0, len(made)))
     if open_.theories:
         pending = [t.proposal.point for t in state.pending]
         bits = design.lessons(posterior, open_, rows, pending, state.seed + state.next_trial).bits
-    made = [
+    reason = _reason(state, posterior, contrasts)
+    seed = trial_seed(state, state.next_trial)
+    proposals = tuple(
         propose(
             state,
             point,
@@ -136,11 +170,21 @@ def pair(
             bits=bits[:, i],
             open_=open_,
             seed=seed,
-            arm=Arm(contrast.id, number, treatment),
+            arms=tuple(arms),
         )
-        for i, (point, treatment) in enumerate(zip(points, order, strict=True))
-    ]
-    return Decision(tuple(made), reason, contrast if register else None)
+        for i, (point, arms) in enumerate(made)
+    )
+    return Decision(proposals, reason, new)
+
+
+def _reason(state: State, posterior: Posterior, contrasts: list[Contrast]) -> str:
+    asked = []
+    if any(not c.theory for c in contrasts) and posterior.incumbent is not None:
+        asked.append(f"is trial {posterior.incumbent.proposal.trial} truly better than the default?")
+    for theory in dict.fromkeys(c.theory for c in contrasts if c.theory):
+        belief = state.beliefs.get(theory, 0.5)
+        asked.append(f"does {theory}, \u201c{state.theories[theory].title}\u201d (belief {belief:.2f}), hold?")
+    return " ".join([*asked, "A fresh round on a new seed"])
 
 
 def _hopeless(found: Evidence | None) -> bool:

@@ -45,6 +45,7 @@ class PlainLines:
         """Start with nothing told."""
         self._told: int | None = None
         self._status: dict[str, str] = {}
+        self._fresh: dict[str, str] = {}
         self._last: State | None = None
 
     def __enter__(self) -> PlainLines:
@@ -56,7 +57,7 @@ class PlainLines:
     ) -> None:
         """Tell what is left to tell."""
         if self._last is not None:
-            self._tell(self._last, len(self._last.order))
+            self._tell(self._last, len(self._last.order), last=True)
 
     def watch(self, state: State) -> None:
         """Print lines for what has ended since the last call."""
@@ -66,10 +67,13 @@ class PlainLines:
         self._last = state
         self._tell(state, sum(n in state.order for n in {update.trial for update in state.updates}))
 
-    def _tell(self, state: State, judged: int) -> None:
-        """Lines for the first ``judged`` of the trials that ended, and for theories that were settled by them."""
+    def _tell(self, state: State, judged: int, *, last: bool = False) -> None:
+        """Lines for the first ``judged`` of the trials that ended, and for theories that were settled by them.
+
+        A verdict is told once a second trial has left it standing, or at the end: few trials make beliefs jump.
+        """
         told = self._told or 0
-        if judged <= told:
+        if judged <= told and not last:
             return
         rows = {row.number: row for row in trials(state)}
         for number in state.order[told:judged]:
@@ -79,10 +83,15 @@ class PlainLines:
             before = self._status.get(view.id, "open")
             if view.status not in _TOLD and before in _TOLD and not _BACK < (view.belief or 0.0) < 1 - _BACK:
                 continue  # a belief that wavers about the line is not worth a line each time
-            self._status[view.id] = view.status
             if view.status == before or not {view.status, before} & _TOLD:
+                self._status[view.id] = view.status
+                self._fresh.pop(view.id, None)
                 continue
             verdict = view.status if view.status in _TOLD else f"no longer {before}"
+            if self._fresh.get(view.id) != verdict and view.status != "certified" and not last:
+                self._fresh[view.id] = verdict
+                continue
+            self._status[view.id] = view.status
             text = f"{view.id} {verdict} ({words.percent(view.belief)}): {one_line(view.title)}"
             print(text, file=sys.stderr, flush=True)
 
@@ -96,7 +105,7 @@ def trial_line(row: TrialView, metric: str) -> str:
         known = f" (expected {render.expected(row.predicted)})" if row.predicted else ""
         parts.append(f"{safe(metric)} {render.outcome(row)}{known}")
     if row.gained_bits is not None:
-        parts.append(f"{row.gained_bits:+.2f} bits")
+        parts.append(f"{words.bits(row.gained_bits)} bits")
     return "  ".join(parts) + f"  – {one_line(row.reason)}"
 
 
@@ -242,7 +251,7 @@ def _last_line(row: TrialView, metric: str, width: int, name: str) -> Text:
     head = f"#{row.number} {row.purpose}"
     result = render.outcome(row) if row.failure is not None else f"{safe(metric)} {render.outcome(row)}"
     known = f" (expected {render.expected(row.predicted)})" if row.predicted and row.failure is None else ""
-    bits = f"  {row.gained_bits:+.2f} bits" if row.gained_bits is not None else ""
+    bits = f"  {words.bits(row.gained_bits)} bits" if row.gained_bits is not None else ""
     text = Text.assemble(
         (f"{name:<8}", "bold"), f"{head:<12} ", (result, "red" if row.failure else ""), (f"{known}{bits}  ", "dim")
     )

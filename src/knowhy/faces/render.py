@@ -83,7 +83,7 @@ def comparison(best: BestView) -> str:
     base = best.fresh_default if best.fresh_default is not None else best.default_value
     text = f"default {words.number(base, spread)}: better by {words.number(best.improvement, spread)}"
     if best.relative is not None:
-        text += f" ({100 * best.relative:.2g}%)"
+        text += f" ({words.share(best.relative)})"
     if best.improvement_low is not None and best.improvement_high is not None:
         text += f", 95% within {words.between(best.improvement_low, best.improvement_high)}"
         text += f", {words.plural(best.pairs, 'fresh pair')}"
@@ -95,6 +95,7 @@ def comparison(best: BestView) -> str:
 def overview_lines(view: Overview) -> list[Line]:
     """A study at a glance."""
     goals = ", ".join(f"{o.direction} {safe(o.metric)}" for o in view.objectives)
+    goals += "".join(f", keep {safe(c.metric)} {c.op} {c.bound:g}" for c in view.constraints)
     lines: list[Line] = [Text.assemble((safe(view.name), "bold"), f"  {goals}")]
     phase = {"not started": "not started", "running": "running, or was cut off", "ended": f"ended: {safe(view.reason)}"}
     lines.append(row("state", phase[view.phase]))
@@ -183,7 +184,7 @@ def trials_lines(trials: Sequence[TrialView], metric: str, width: int) -> list[L
             trial.purpose,
             outcome(trial),
             *([] if narrow else [expected(trial.predicted)]),
-            "" if trial.gained_bits is None else f"{trial.gained_bits:+.2f}",
+            "" if trial.gained_bits is None else words.bits(trial.gained_bits),
             "" if trial.duration is None else words.seconds(trial.duration),
             one_line(settings(trial.changed), room),
         )

@@ -160,6 +160,8 @@ def judgement_lines(judgement: Judgement) -> list[Line]:
     for name, numbers in (("for", judgement.supporting), ("against", judgement.opposing)):
         if numbers:
             lines.append(row(name, "trials " + ", ".join(f"#{n}" for n in numbers)))
-    if judgement.settle:
+    if judgement.settle and judgement.settle_bits < 0.005:
+        lines.append(row("to settle", "no single trial is expected to teach more about it"))
+    elif judgement.settle:
         lines.append(row("to settle", f"{one_line(judgement.settle)} ({judgement.settle_bits:.2f} bits expected)"))
     return lines

@@ -30,12 +30,12 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The next trials, a contrast to register before them, and what else was considered.
+    """The next trials, contrasts to register before them, and what else was considered.
 
     No proposals means: stop, for the reason given.
     """
 
     proposals: tuple[Proposal, ...]
     reason: str
-    contrast: Contrast | None = None
+    contrasts: tuple[Contrast, ...] = ()
     considered: tuple[Option, ...] = ()

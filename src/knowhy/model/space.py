@@ -71,7 +71,7 @@ class Interval:
             return int(2 ** min(max(exponent, lowest), highest))
         if self.integer:
             return int(min(max(round(value), math.ceil(self.low)), math.floor(self.high)))
-        return float(f"{min(max(value, self.low), self.high):.6g}")
+        return float(min(max(float(f"{value:.6g}"), self.low), self.high))
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,12 +90,13 @@ class State:
 
     @property
     def certified(self) -> tuple[str, ...]:
-        """Ids of certified theories."""
-        return tuple(
-            self.contrasts[e.contrast].theory
-            for e in self.evidence.values()
-            if e.certified and self.contrasts[e.contrast].theory
-        )
+        """Ids of certified theories: all their contrasts are."""
+        found: dict[str, bool] = {}
+        for contrast in self.contrasts.values():
+            evidence = self.evidence.get(contrast.id)
+            done = evidence is not None and evidence.certified
+            found[contrast.theory] = found.get(contrast.theory, True) and done
+        return tuple(theory for theory, done in found.items() if done and theory)
 
 
 def fold(records: Iterable[Record], state: State | None = None) -> State:

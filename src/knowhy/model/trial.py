@@ -47,7 +47,7 @@ class Stake:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A trial that is half of a fresh contrast pair."""
+    """Half of the fresh pair number ``pair`` of a contrast; one trial may be control to several contrasts."""
 
     contrast: str
     pair: int
@@ -72,7 +72,7 @@ class Proposal:
     success: float = 1.0
     predictions: tuple[Predictive, ...] = ()
     stakes: tuple[Stake, ...] = ()
-    arm: Arm | None = None
+    arms: tuple[Arm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -40,11 +40,21 @@ class _Trials:
 
     def mistakes(self, claim: FailsWhen) -> float:
         """The share of trials on the wrong side, mean over failed and finished; a half where it cannot be told."""
+        inside = self._inside(claim)
+        if inside is None:
+            return 0.5
+        return 0.5 * float((~inside[self.bad]).mean()) + 0.5 * float(inside[~self.bad].mean())
+
+    def within(self, claim: FailsWhen, kinds: Sequence[str]) -> frozenset[str]:
+        """Which of the ``kinds`` of the failed trials (in their order) lie where ``claim`` says that trials fail."""
+        inside = self._inside(claim)
+        return frozenset(kinds if inside is None else (kind for kind, at in zip(kinds, inside, strict=False) if at))
+
+    def _inside(self, claim: FailsWhen) -> NDArray[np.bool_] | None:
         column = self.columns.get(claim.parameters)
         if column is None:
-            return 0.5
-        inside = column > claim.threshold if claim.side == "above" else column < claim.threshold
-        return 0.5 * float((~inside[self.bad]).mean()) + 0.5 * float(inside[~self.bad].mean())
+            return None
+        return column > claim.threshold if claim.side == "above" else column < claim.threshold
 
 
 def failures(reading: Reading) -> Iterator[Question]:
@@ -62,7 +72,7 @@ def failures(reading: Reading) -> Iterator[Question]:
     single = len(found[0][1].parameters) == 1
     others = [f for f in found[1:] if f[0] <= 0.5]
     others.sort(key=lambda f: (f[0], (len(f[1].parameters) == 1) == single))
-    kinds = sorted({t.failure.kind.replace("_", " ") for t in failed})
+    kinds = [t.failure.kind for t in failed]
     claims = [found[0][1], *(claim for _, claim in others[:2])]
     if known:
         if len(known) >= _MOST or min(trials.mistakes(claim) for claim in known) < found[0][0] + _CLEARLY_BETTER:
@@ -71,7 +81,7 @@ def failures(reading: Reading) -> Iterator[Question]:
     rivals = tuple(
         Rival(
             f"Trials fail when {' x '.join(claim.parameters)} is {claim.side} {number(claim.threshold)}",
-            _reason(claim, kinds),
+            _reason(claim, trials.within(claim, kinds), reading),
             (claim,),
         )
         for claim in claims
@@ -136,18 +146,20 @@ def _limits(trials: _Trials, plausible: frozenset[str]) -> list[tuple[float, Fai
     return sorted(found, key=lambda f: f[0])
 
 
-def _reason(claim: FailsWhen, kinds: list[str]) -> str:
+def _reason(claim: FailsWhen, kinds: frozenset[str], reading: Reading) -> str:
+    """The mechanism that fits both the parameters and the kinds of failure; none is claimed where none fits."""
     names, side = claim.parameters, claim.side
-    how = " and ".join(kinds)
-    if "out of memory" in kinds:
+    how = " and ".join(sorted(kind.replace("_", " ") for kind in kinds))
+    senses = {sense(x.parameter) for x in reading.levers if x.name in names}
+    if "out_of_memory" in kinds and senses <= _WORK and side == "above":
         return f"Memory grows with {' times '.join(names)}; beyond a limit the trial is killed ({how})."
-    if "timeout" in kinds:
+    if "timeout" in kinds and senses <= _WORK and side == "above":
         return f"The work grows with {' times '.join(names)}; beyond a limit it does not fit the time allowed ({how})."
-    if "nan" in kinds or "inf" in kinds:
+    if kinds & {"nan", "inf"} and senses & _STEPS:
         if len(names) > 1:
             return f"{' and '.join(names)} multiply up the size of the steps until training blows up ({how})."
         return f"With {names[0]} {side} a limit, steps no longer shrink the loss and training blows up ({how})."
-    return f"All trials that failed ({how}) lie on that side, and nearly all that finished on the other."
+    return f"Nearly all trials that failed ({how}) lie on that side, and nearly all that finished on the other."
 
 
 def _split(column: Array, bad: NDArray[np.bool_], above: bool) -> tuple[float, float] | None:

@@ -213,8 +213,9 @@ def explain(state: State, mind: Mind, theory_id: str) -> Explanation:
     """All that is known about ``theory_id``; raises UsageError where there is no such theory."""
     view = next((v for v in theories(state) if v.id.lower() == theory_id.lower()), None)
     if view is None:
-        known = ", ".join(state.theories) or "none yet"
-        raise UsageError(f"there is no theory {theory_id}", f"choose one of: {known}")
+        known = list(state.theories)
+        shown = ", ".join(known if len(known) <= 9 else [*known[:3], "...", *known[-3:]]) or "none yet"
+        raise UsageError(f"there is no theory {theory_id}", f"choose one of: {shown} (see: knowhy theories)")
     claims = []
     for sentence in view.claims:
         try:

@@ -65,7 +65,7 @@ class TrialView:
     surprise: float | None
     duration: float | None
     attempt: int | None
-    arm: Arm | None
+    arms: tuple[Arm, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def trials(state: State) -> tuple[TrialView, ...]:
                 surprise=update.surprise if update else None,
                 duration=duration,
                 attempt=trial.attempt if isinstance(trial, Running) else None,
-                arm=proposal.arm,
+                arms=proposal.arms,
             )
         )
     return tuple(rows)

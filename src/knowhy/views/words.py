@@ -68,6 +68,19 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.0f}%"
 
 
+def share(relative: float) -> str:
+    """A relative change as a percentage of two digits, its decimals never in powers of ten: 32%, 240%, over 1000%."""
+    if not math.isfinite(relative) or abs(relative) >= 10:
+        return "over 1000%"
+    return f"{100 * relative:.2g}%" if abs(relative) < 1 else f"{100 * relative:.0f}%"
+
+
+def bits(value: float) -> str:
+    """A change in bits with its sign; one that rounds to nothing has none."""
+    text = f"{value:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text
+
+
 def seconds(duration: float | None) -> str:
     """A time span in words: 0.42 s, 12 s, 3 min 20 s, 2 h 05 min."""
     if duration is None or not math.isfinite(duration):

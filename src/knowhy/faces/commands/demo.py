@@ -8,7 +8,7 @@ import click
 
 from knowhy.compose import discovered
 from knowhy.demo import SCRIPT
-from knowhy.errors import UsageError
+from knowhy.errors import StudyMismatchError, UsageError
 from knowhy.faces.commands.run import begin
 from knowhy.faces.running import shown
 from knowhy.model.objective import Objective
@@ -50,7 +50,14 @@ def demo(folder: str, trials: str, workers: str) -> None:
     settings = load({"trials": trials, "workers": workers, "name": name}, {}, home / FILE_NAME)
     verb = "going on with" if goes_on else "studying"
     click.echo(f"{verb} {shown(script.absolute())}, a small neural network that reads digits ({name})", err=True)
-    begin(settings, script, found.parameters)
+    try:
+        begin(settings, script, found.parameters)
+    except StudyMismatchError as error:
+        raise StudyMismatchError(
+            error.message,
+            f"undo what was changed in {folder}, or try the change in a demo of its own: knowhy demo OTHER-FOLDER; "
+            f"to study the script as it is now: cd {folder} && knowhy run --study my-{name}",
+        ) from None
     click.echo(f'look around: cd {folder} && knowhy theories (or explain T1, believe "...", next, best)', err=True)
 
 

@@ -50,7 +50,7 @@ def doctor(study: str | None, folder: str | None, config: str | None, recover: s
     """Check the journals (every record's hash), the folder, and the versions of what knowhy rests on."""
     settings = load({"name": study, "folder": folder}, os.environ, settings_path(config))
     names = study_names(settings.folder)
-    if study is not None and study not in names:
+    if study is not None and not (settings.folder / study / "journal.db").exists():
         raise StudyMissingError(f"there is no study {study} in {settings.folder}", "knowhy doctor checks all there are")
     chosen = [study] if study is not None else names
     if recover is not None:

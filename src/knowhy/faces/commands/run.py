@@ -27,6 +27,7 @@ from knowhy.study import Study
 @click.option("--metric", multiple=True, metavar="NAME", help="The objective; NAME:min or NAME:max for several.")
 @click.option("--minimize", "direction", flag_value="minimize", help="A small metric is good.")
 @click.option("--maximize", "direction", flag_value="maximize", help="A large metric is good.")
+@click.option("--constraint", multiple=True, metavar="TEXT", help='A bound to keep, such as "peak_memory < 8000".')
 @click.option("--trials", metavar="N", help="Trials in all, not per call (60).")
 @click.option("--budget", metavar="TIME", help="Wall time in all, such as 90s, 30m, 2h.")
 @click.option("--workers", metavar="N", help="Trials side by side (2).")
@@ -40,6 +41,7 @@ def run(
     arguments: tuple[str, ...],
     metric: tuple[str, ...],
     direction: Direction | None,
+    constraint: tuple[str, ...],
     trials: str | None,
     budget: str | None,
     workers: str | None,
@@ -59,6 +61,7 @@ def run(
         "script": script,
         "metric": metric,
         "direction": direction,
+        "constraint": constraint,
         "trials": trials,
         "budget": budget,
         "workers": workers,
@@ -109,10 +112,9 @@ def script_of(settings: Settings) -> Path:
     if settings.script is None:
         raise SubjectError("no script is named", "knowhy run SCRIPT --metric NAME, or first: knowhy init SCRIPT")
     if not settings.script.is_file():
-        raise SubjectError(
-            f"there is no script {settings.script}",
-            "give the path of a Python file" if not settings.script.exists() else "give a file, not a folder",
-        )
+        if settings.script.is_dir():
+            raise SubjectError(f"{settings.script} is a folder, not a script", "give the path of a Python file")
+        raise SubjectError(f"there is no script {settings.script}", "give the path of a Python file")
     return settings.script
 
 
@@ -134,6 +136,7 @@ def _tell(settings: Settings, path: Path, space: Space, found: Sequence[Paramete
         names = ", ".join(one_line(p.name) for p in space.active)
         held = f"; {len(space.held)} more are held at their default" if space.held else ""
         goals = ", ".join(f"{o.direction} {o.metric}" for o in settings.objectives)
+        goals += "".join(f", keep {c.metric} {c.op} {c.bound:g}" for c in settings.constraints)
         click.echo(f"{settings.name}: {goals}; varying {names}{held}", err=True)
     script = {p.name: p.default for p in found}
     for parameter in space:

@@ -1,0 +1,65 @@
+"""Command: ``python -m benchmarks.optimisation --quick | --full --out DIR``. What is there already is not run again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.optimisation import summary
+from benchmarks.optimisation.catalogue import PROBLEMS
+from benchmarks.optimisation.runs import ALL, STRATEGIES, Task, perform
+from benchmarks.studies import run_missing
+
+QUICK = ("branin", "hartmann6_noisy", "func2c", "svm", "elastic_net", "forest")
+BUDGETS = {"quick": (30, 50), "full": (25, 50, 100)}
+PEERS_GO_ON = 150  # the full form compares 100 trials of theory with more of the peers'
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.optimisation", description=__doc__)
+    form = parser.add_mutually_exclusive_group(required=True)
+    form.add_argument("--quick", action="store_true", help="six problems, three seeds, 30 and 50 trials: some minutes")
+    form.add_argument("--full", action="store_true", help="all problems, ten seeds, 25, 50 and 100 trials: hours")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
+    parser.add_argument("--problems", nargs="+", choices=sorted(PROBLEMS), help="only these")
+    parser.add_argument("--strategies", nargs="+", choices=ALL, default=list(STRATEGIES))
+    parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
+    parser.add_argument("--trials", type=int, nargs="+", help="budgets to compare at")
+    parser.add_argument("--jobs", type=int, default=1, help="studies at a time")
+    return parser.parse_args()
+
+
+def tasks(
+    problems: Sequence[str], strategies: Sequence[str], seeds: int, budgets: Sequence[int], longest: int
+) -> list[Task]:
+    """A study for each budget for theory, which plans it; one of the greatest length for each of the others."""
+    return [
+        Task(p, s, seed, trials)
+        for seed in range(seeds)
+        for p in problems
+        for s in strategies
+        for trials in (budgets if s == "theory" else (longest,))
+    ]
+
+
+def main() -> int:
+    args = parse_arguments()
+    problems = args.problems or (QUICK if args.quick else tuple(PROBLEMS))
+    budgets = sorted(args.trials or BUDGETS["quick" if args.quick else "full"])
+    longest = budgets[-1] if args.quick or args.trials else PEERS_GO_ON
+    seeds = args.seeds or (3 if args.quick else 10)
+    wanted = tasks(problems, args.strategies, seeds, budgets, longest)
+    results, broken = run_missing(wanted, perform, args.out / "runs", args.jobs)
+    made = summary.summarise(results, [*budgets, *({longest} - set(budgets))])
+    table = summary.tables(made)
+    (args.out / "table.md").write_text(table)
+    (args.out / "summary.json").write_text(json.dumps(made, indent=1))
+    (args.out / "chart.vl.json").write_text(json.dumps(summary.chart(results)))
+    print(table)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
