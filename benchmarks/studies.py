@@ -78,7 +78,9 @@ class Guarded(Generic[T]):
             return error
 
 
-def run_missing(tasks: Sequence[T], perform: Callable[[T], Result], folder: Path, jobs: int) -> tuple[list[Result], int]:
+def run_missing(
+    tasks: Sequence[T], perform: Callable[[T], Result], folder: Path, jobs: int
+) -> tuple[list[Result], int]:
     """Results of ``tasks`` and how many of them broke.
 
     Those found in ``folder`` are read; the others are run, ``jobs`` at a time, and written there whole or not at all.

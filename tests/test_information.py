@@ -62,8 +62,12 @@ def test_more_noise_teaches_less() -> None:
     assert np.all(np.diff(found, axis=0) < 0.0)
 
 
-@pytest.mark.parametrize(("p", "apart", "noise", "spread"), [(0.5, 2.0, 1.0, 0.3), (0.3, 1.0, 0.5, 0.5), (0.1, 3.0, 0.3, 0.7)])
-def test_information_agrees_with_quadrature_for_two_gaussians(p: float, apart: float, noise: float, spread: float) -> None:
+@pytest.mark.parametrize(
+    ("p", "apart", "noise", "spread"), [(0.5, 2.0, 1.0, 0.3), (0.3, 1.0, 0.5, 0.5), (0.1, 3.0, 0.3, 0.7)]
+)
+def test_information_agrees_with_quadrature_for_two_gaussians(
+    p: float, apart: float, noise: float, spread: float
+) -> None:
     found = []
     for seed in range(12):
         rng = _rng(seed)

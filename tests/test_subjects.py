@@ -446,3 +446,25 @@ def test_the_worker_runs_what_was_prepared(tmp_path: Path, function: Callable[..
     run(job)
     lines = [json.loads(line) for line in Path(job.result_path).read_text().splitlines()]
     assert lines[-1]["loss"] == (0.5 if function is train_and_report else 1.0)
+
+
+def test_a_function_under_the_guard_of_its_script_reaches_the_child(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "import knowhy\n"
+        "def plain(params, report):\n"
+        "    return {'val_loss': params['x'] + OFFSET}\n"
+        "if __name__ == '__main__':\n"
+        "    OFFSET = 0.5\n"
+        "    def inner(params, report):\n"
+        "        return {'val_loss': params['x']}\n"
+        "    space = [knowhy.real('x', 0, 1, 0.25)]\n"
+        "    for name, train in (('inner', inner), ('plain', plain)):\n"
+        "        study = knowhy.Study(name, {'val_loss': 'minimize'})\n"
+        "        study.run(train, space, trials=1, workers=1)\n"
+        "        print(name, study.trials[0].value)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.stdout.splitlines() == ["inner 0.25", "plain 0.75"], ran.stderr

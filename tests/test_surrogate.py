@@ -129,7 +129,10 @@ def test_the_gradient_of_the_fit_equals_finite_differences() -> None:
         arguments = (family, family.distances(data.rows, data.rows), data.values, mean, sd)
         _, gradient = surrogate._objective(theta, *arguments)
         numeric = [
-            (surrogate._objective(theta + 1e-5 * e, *arguments)[0] - surrogate._objective(theta - 1e-5 * e, *arguments)[0])
+            (
+                surrogate._objective(theta + 1e-5 * e, *arguments)[0]
+                - surrogate._objective(theta - 1e-5 * e, *arguments)[0]
+            )
             / 2e-5
             for e in np.eye(len(theta))
         ]

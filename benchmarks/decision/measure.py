@@ -64,7 +64,15 @@ def _theory(trials: int) -> Result:
     from knowhy.theorists.builtin import Builtin  # the measured process only: peers do not pay for it
 
     loop = Loop(
-        journal, InlineSubject(), InlineExecutor(lambda p, s: {}), policy, [Builtin()], mind.beliefs, limits, "", _ignore
+        journal,
+        InlineSubject(),
+        InlineExecutor(lambda p, s: {}),
+        policy,
+        [Builtin()],
+        mind.beliefs,
+        limits,
+        "",
+        _ignore,
     )
     loop.append(RunStarted(limits.trials, None, 1, policy.name))
     known = points(trials + _STEPS, 0)

@@ -28,7 +28,9 @@ SPACE = Space(
 def observe(point: Point, rng: np.random.Generator) -> Observation:
     """One run: two losses with a U in the rate that moves with the width, and noise."""
     u = {p.name: p.domain.to_unit(float(point[p.name])) for p in SPACE if isinstance(p.domain, Interval)}  # type: ignore[arg-type]
-    train = 0.4 + 2.0 * (u["learning_rate"] - 0.75 + 0.3 * u["width"]) ** 2 + 0.4 * (1 - u["width"]) + 0.2 * u["dropout"]
+    train = (
+        0.4 + 2.0 * (u["learning_rate"] - 0.75 + 0.3 * u["width"]) ** 2 + 0.4 * (1 - u["width"]) + 0.2 * u["dropout"]
+    )
     gap = 0.1 + 0.5 * u["width"] * (1 - u["dropout"]) + 0.1 * u["batch_size"] * u["depth"]
     train += 0.1 * (point["activation"] == "tanh") - 0.1 * (point["schedule"] == "cosine")
     train += 0.03 * float(rng.standard_normal())

@@ -51,7 +51,7 @@ def rosenbrock(point: Point) -> float:
 
 
 def ackley(point: Point) -> float:
-    """Ackley 1987 (Baeck 1996 in more dimensions), the optimum moved off the centre; minimum 0 among many local ones."""
+    """Ackley 1987 (Baeck 1996 in more dimensions), its optimum moved off the centre; minimum 0, many local ones."""
     x = _vector(point) - 32.768 * _ACKLEY_SHIFT
     flat = -20 * math.exp(-0.2 * math.sqrt(float(np.mean(x**2))))
     return flat - math.exp(float(np.mean(np.cos(2 * math.pi * x)))) + 20 + math.e
@@ -114,7 +114,9 @@ FUNCTIONS = (
         branin,
         0.39788735772973816,
     ),
-    _problem("hartmann6", "Smooth, six parameters, some local optima.", "Dixon and Szego 1978", _UNIT, hartmann, -3.32237),
+    _problem(
+        "hartmann6", "Smooth, six parameters, some local optima.", "Dixon and Szego 1978", _UNIT, hartmann, -3.32237
+    ),
     _problem(
         "rosenbrock5",
         "A bent valley in five parameters, values over five decades.",

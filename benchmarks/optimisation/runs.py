@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.optimisation.catalogue import PROBLEMS
-from benchmarks.optimisation.peers import DIRECT, optimise
+from benchmarks.optimisation.peers import DIRECT, FAR, Evaluated, far, incumbents, optimise
 from benchmarks.optimisation.problem import Problem
 from benchmarks.studies import Clock, Result, Watched
 from knowhy.engine.mind import Mind
@@ -28,7 +28,7 @@ from knowhy.theorists.builtin import Builtin
 
 PEERS = ("tpe", "gp", "cmaes", "random")
 STRATEGIES = ("theory", *PEERS)
-ALL = (*STRATEGIES, *DIRECT)
+ALL = (*STRATEGIES, *FAR, *DIRECT)
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class Task:
 def perform(task: Task) -> Result:
     """Run the study; the result is plain data (JSON).
 
-    ``incumbents[i]`` is the true value of the configuration chosen after i + 1 trials (None while there is none) and
-    ``regrets`` the same normalised. ``course`` has purpose, point, observed value (None: failed) of each trial.
+    ``incumbents[i]`` is the true value of the configuration chosen after i + 1 trials (None while there is none),
+    ``lucky`` that of the best single observation at the end, whatever the strategy chooses by. ``course`` has purpose,
+    point, observed value (None: failed) of each trial.
     """
     started = time.perf_counter()
     problem = PROBLEMS[task.problem]
-    made = _direct(problem, task) if task.strategy in DIRECT else _studied(problem, task)
+    made = _direct(problem, task) if task.strategy in (*DIRECT, *FAR) else _studied(problem, task)
     chosen: list[Point | None] = made.pop("chosen")  # type: ignore[assignment]
-    values = [None if point is None else problem.truth(point) for point in chosen]
-    finite = [v if v is None or np.isfinite(v) else None for v in values]
+    lucky: list[Point | None] = made.pop("lucky")  # type: ignore[assignment]
     return {
         "problem": problem.name,
         "kind": problem.kind,
@@ -65,7 +65,8 @@ def perform(task: Task) -> Result:
         "seed": task.seed,
         "trials": task.trials,
         "default": problem.truth(problem.space.defaults()),
-        "incumbents": finite,
+        "incumbents": _truths(problem, chosen),
+        "lucky": _truths(problem, lucky[-1:])[0],
         "seconds": time.perf_counter() - started,
         **made,
     }
@@ -74,30 +75,26 @@ def perform(task: Task) -> Result:
 def _direct(problem: Problem, task: Task) -> Result:
     rng = np.random.default_rng([task.seed, 3])
     draws = [int(s) for s in rng.integers(2**31 - 1, size=task.trials + 1)]
-    done = optimise(problem, task.strategy, task.seed, task.trials, draws.__getitem__)
+    search = optimise if task.strategy in DIRECT else far
+    done = search(problem, task.strategy, task.seed, task.trials, draws.__getitem__)
     course = [{"purpose": "improve", "point": point, "value": value} for point, value in done]
-    return {"chosen": _by_observation(problem, course), "course": course, "decision_seconds": []}
+    chosen = incumbents(problem, done)
+    return {"chosen": chosen, "lucky": chosen, "course": course, "decision_seconds": []}
 
 
-def _by_observation(problem: Problem, course: list[dict[str, object]]) -> list[Point | None]:
-    """After each trial, the configuration with the best single observation: what classic optimisers report."""
-    best: tuple[float, Point] | None = None
-    chosen: list[Point | None] = []
-    for trial in course:
-        value, point = trial["value"], trial["point"]
-        if isinstance(value, float) and isinstance(point, Mapping):
-            cost = problem.objective.sign * value
-            if best is None or cost < best[0]:
-                best = (cost, point)
-        chosen.append(best[1] if best else None)
-    return chosen
+def _truths(problem: Problem, points: Sequence[Point | None]) -> list[float | None]:
+    """True values; None where there is no point, or it fails on fresh seeds."""
+    values = [None if point is None else problem.truth(point) for point in points]
+    return [v if v is None or np.isfinite(v) else None for v in values]
 
 
 def _studied(problem: Problem, task: Task) -> Result:
     mind = Mind()
     theory = task.strategy == "theory"
     policy = Watched(
-        TheoryPolicy(mind.beliefs) if theory else SamplerPolicy(task.strategy, ClassicSampler(task.strategy, task.seed)),
+        TheoryPolicy(mind.beliefs)
+        if theory
+        else SamplerPolicy(task.strategy, ClassicSampler(task.strategy, task.seed)),
         reflects=None if theory else False,
     )
     journal = MemoryJournal(Clock())
@@ -126,15 +123,19 @@ def _studied(problem: Problem, task: Task) -> Result:
         watch=watch,
     )
     course: list[dict[str, object]] = []
+    done: list[Evaluated] = []
     for number in state.order:
         trial = state.trials[number]
         value = trial.observation.metrics[problem.objective.metric] if isinstance(trial, Completed) else None
+        done.append((dict(trial.proposal.point), value))
         course.append(
             {"purpose": trial.proposal.purpose, "point": dict(trial.proposal.point), "value": value}
             | ({"reason": trial.proposal.reason, "bits": trial.proposal.expected_bits} if theory else {})
         )
+    lucky = incumbents(problem, done)
     return {
-        "chosen": chosen if theory else _by_observation(problem, course),
+        "chosen": chosen if theory else lucky,
+        "lucky": lucky,
         "course": course,
         "ended": state.ended,
         "theories": len(state.theories),

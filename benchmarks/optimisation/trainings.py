@@ -192,11 +192,9 @@ def pipeline(point: Point, seed: int) -> Metrics:
 
 
 def wine_svm(point: Point, seed: int) -> Metrics:
-    """A support vector machine on wine, whose inputs differ in scale by a thousand: log loss of the softmax of its scores."""
+    """A support vector machine on wine, whose inputs differ in scale: log loss of the softmax of its scores."""
     p: dict[str, Any] = dict(point)
-    machine = SVC(
-        C=p["C"], gamma=p["gamma"], kernel=p["kernel"], degree=p["degree"], coef0=p["coef0"], max_iter=20_000
-    )
+    machine = SVC(C=p["C"], gamma=p["gamma"], kernel=p["kernel"], degree=p["degree"], coef0=p["coef0"], max_iter=20_000)
     if p["scaling"] != "none":
         scale = StandardScaler() if p["scaling"] == "standard" else MinMaxScaler()
         machine = make_pipeline(scale, machine)

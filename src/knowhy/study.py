@@ -12,6 +12,7 @@ from knowhy import __version__, compose, continuity, views
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
 from knowhy.errors import JournalWriteError, MetricError, SpaceError, StudyError, StudyMissingError, UsageError
+from knowhy.goals import direction as toward
 from knowhy.journal import SqliteJournal
 from knowhy.loop import Limits, run
 from knowhy.model.belief import Judgement
@@ -40,7 +41,7 @@ class Study:
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
     ) -> None:
-        """Open the study ``name`` in ``folder``, or get ready to start it; raises UsageError, JournalError."""
+        """Open the study ``name`` in ``folder``, or get ready to start it; raises UsageError, SettingsError, JournalError."""
         try:
             self.name = check_name(name)
         except ValueError as error:
@@ -52,7 +53,7 @@ class Study:
         self._journal: SqliteJournal | None = None
         if self._journal_path.exists():
             self._journal = SqliteJournal(self._journal_path)
-        wanted = None if objectives is None else tuple(Objective(m, d) for m, d in objectives.items())
+        wanted = None if objectives is None else tuple(Objective(m, toward(d)) for m, d in objectives.items())
         if wanted == ():
             raise MetricError("a study needs an objective", 'write objectives={"val_loss": "minimize"}')
         known = self.state

@@ -38,14 +38,14 @@ class Beliefs:
         self._fits: dict[tuple[object, ...], Fit] = {}
         self._judges: dict[tuple[object, ...], Judge] = {}
         self._bits: dict[tuple[object, ...], Bits] = {}
-        self._structured: dict[tuple[object, ...], list[OnlyThrough]] = {}
+        self._structured: dict[tuple[object, ...], tuple[list[OnlyThrough], frozenset[str]]] = {}
         self._metrics: tuple[State | None, tuple[str, ...]] = (None, ())
         self._parsed: dict[tuple[str, Space, tuple[str, ...]], Claim | None] = {}
 
     def posterior(self, state: State, extra: Iterable[str] = (), structures: Iterable[OnlyThrough] = ()) -> Posterior:
         """The posterior after the trials of ``state``."""
-        found = self._structures(state)
-        wanted = {p for c in found for p in (c.parameter, c.other)}
+        found, named = self._structures(state)
+        wanted = set(named)
         new = [c for c in structures if c not in found]
         if new or wanted.union(extra):
             # What the trials cover already is no reason for a posterior of its own.
@@ -59,25 +59,43 @@ class Beliefs:
             if len(self._fits) > _REMEMBERED:
                 self._fits = dict(list(self._fits.items())[-_REMEMBERED // 2 :])
             for old in list(self._posteriors)[:-3]:
-                gone = self._posteriors.pop(old)
-                self._bits = {k: v for k, v in self._bits.items() if k[0] != id(gone)}
-                self._judges = {k: v for k, v in self._judges.items() if k[0] != id(gone)}
+                self._forget(self._posteriors.pop(old))
             self._posteriors[key] = Posterior(state, found, known, self._fits)
-        return self._posteriors[key]
+        posterior = self._posteriors[key]
+        if posterior.state is not state:
+            # The same trials, but theories or contrasts may have joined since: what rests on them is asked again.
+            same = posterior.state.contrasts == state.contrasts
+            posterior.state = state
+            if not same and posterior.__dict__.pop("incumbent", None) is not posterior.incumbent:
+                self._forget(posterior)
+        return posterior
 
-    def _structures(self, state: State) -> list[OnlyThrough]:
-        key = (state.space, *(t.claims for t in state.theories.values()))
+    def _forget(self, posterior: Posterior) -> None:
+        self._bits = {k: v for k, v in self._bits.items() if k[0] != id(posterior)}
+        self._judges = {k: v for k, v in self._judges.items() if k[0] != id(posterior)}
+
+    def _structures(self, state: State) -> tuple[list[OnlyThrough], frozenset[str]]:
+        """The structural claims that enter as models, and all parameters that theories speak of.
+
+        Without a column for a parameter that is held, every theory would be taken to say that it does nothing.
+        """
+        self._know(state)
+        key = (state.space, self._metrics[1], *(t.claims for t in state.theories.values()))
         if key not in self._structured:
-            found: dict[OnlyThrough, None] = {}
-            for theory in state.theories.values():
-                found.update({c: None for c in self.claims(state, theory.claims) if isinstance(c, OnlyThrough)})
-            self._structured = {key: list(found)[:_STRUCTURES]}
-        return list(self._structured[key])
+            spoken = [c for t in state.theories.values() for c in self.claims(state, t.claims)]
+            found = dict.fromkeys(c for c in spoken if isinstance(c, OnlyThrough))
+            named = frozenset(p for c in spoken for p in claims.mentions(c)[0])
+            self._structured = {key: (list(found)[:_STRUCTURES], named)}
+        structures, parameters = self._structured[key]
+        return list(structures), parameters
+
+    def _know(self, state: State) -> None:
+        if self._metrics[0] is not state:
+            self._metrics = (state, known_metrics(state))
 
     def claims(self, state: State, sentences: Sequence[str]) -> list[Claim]:
         """``sentences`` parsed; those that do not fit the space (any more) are left out."""
-        if self._metrics[0] is not state:
-            self._metrics = (state, known_metrics(state))
+        self._know(state)
         names = self._metrics[1]
         found = (self._parse(sentence, state.space, names) for sentence in sentences)
         return [claim for claim in found if claim is not None]
@@ -113,7 +131,9 @@ class Beliefs:
         if prior:
             # Before any data only the space and the models count, and the units where a claim gives a margin in them.
             units = tuple(posterior.units(c.metric) for c in self._margins(posterior.state, theory.claims))
-            key = ("prior", posterior.encoder, tuple(f.name for f, _ in posterior.families), units, theory.claims)
+            study = (posterior.state.seed, posterior.state.objectives)
+            models = tuple(f.name for f, _ in posterior.families)
+            key = ("prior", study, posterior.encoder, models, units, theory.claims)
         if key not in self._bits:
             parsed = self.claims(posterior.state, theory.claims)
             if not parsed or len(parsed) < len(theory.claims):

@@ -11,7 +11,7 @@ from knowhy.engine import claims
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
 from knowhy.engine.information import failure_information, information, pending_weights
-from knowhy.engine.posterior import Posterior
+from knowhy.engine.posterior import Posterior, place
 from knowhy.engine.predicates import Bits
 from knowhy.model.space import Point, Scalar
 from knowhy.model.state import State
@@ -83,8 +83,11 @@ def candidates(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) -
                     moved = np.repeat(base[None], len(columns), axis=0)
                     moved[:, encoder.slices[g]] = columns
                     rows.append(moved)
-    stacked = encoder.snap(np.concatenate(rows))
-    return np.unique(stacked.round(9), axis=0)
+    stacked = np.unique(encoder.snap(np.concatenate(rows)).round(9), axis=0)
+    if posterior.deterministic:
+        new = np.array([r for r in stacked if place(r) not in posterior.runs])
+        return new if len(new) else stacked
+    return stacked
 
 
 def _settings(posterior: Posterior, claim: Claim) -> Iterator[tuple[str, tuple[Scalar, ...]]]:
@@ -140,6 +143,7 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
     best = posterior.rows([posterior.incumbent.proposal.point])[0] if posterior.incumbent else default
     elsewhere = encoder.sample(2, seed)
     pairs = []
+    known = 1 if posterior.deterministic else 2
     entropy = open_.bits.mean(axis=1) * (1 - open_.bits.mean(axis=1)) * open_.weights if len(open_.theories) else []
     for i in np.argsort(-np.asarray(entropy))[:8]:
         for claim in beliefs.claims(posterior.state, open_.theories[i].claims):
@@ -155,7 +159,9 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
             for base in (best, default, *elsewhere):
                 two = np.repeat(base[None], 2, axis=0)
                 two[:, encoder.slices[g]] = [encoder.encode_value(g, v) for v in ends]
-                pairs.append(two)
+                # An arm that has run before is known: its other half is a candidate on its own.
+                if not any(posterior.runs.get(place(r), 0) >= known for r in two):
+                    pairs.append(two)
     if not pairs:
         return np.zeros((0, 2, encoder.columns)), np.zeros(0), np.zeros((len(open_.theories), 0))
     stacked = np.array(pairs)

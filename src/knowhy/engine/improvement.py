@@ -30,7 +30,7 @@ def log_h(z: Array) -> Array:
     # phi(z)/z^2 (1 - 3/z^2) is the expansion where the two terms cancel.
     safe = np.minimum(z, -1.0)
     far = phi - 2.0 * np.log(-safe) + np.log1p(-np.minimum(3.0 / safe**2, 0.9))
-    return np.asarray(np.where(z > -6.0, near, far))
+    return np.asarray(np.where(z > -16.0, near, far))
 
 
 def believe_pending(
@@ -74,7 +74,13 @@ def _single(posterior: Posterior, waiting: Array) -> Callable[[Array], Array]:
     objective = posterior.state.objective
     response = posterior.response(objective.metric)
     particles, data = believe_pending(response.particles, response.data, waiting)
-    _, tried, _ = surrogate.moments(particles, data, data.rows)
+    # What breaks a constraint sets no mark to beat, nor does a trial that may turn out to.
+    known = posterior.candidates[1]
+    if not posterior.state.constraints:
+        known = np.concatenate([known, waiting])
+    if not len(known):
+        return lambda rows: np.zeros(len(rows))
+    _, tried, _ = surrogate.moments(particles, data, known)
     best = (objective.sign * tried).min(axis=1)
 
     def gain(rows: Array) -> Array:
@@ -91,7 +97,9 @@ def _chebyshev(posterior: Posterior, waiting: Array, rng: np.random.Generator) -
     objectives = posterior.state.objectives
     weights = rng.dirichlet(np.ones(len(objectives)))
     _, tried = posterior.candidates
-    rows_known = np.concatenate([tried, waiting])
+    rows_known = tried if posterior.state.constraints else np.concatenate([tried, waiting])
+    if not len(rows_known):
+        return lambda rows: np.zeros(len(rows))
     scales = []
     for o in objectives:
         values = o.sign * posterior.response(o.metric).data.values

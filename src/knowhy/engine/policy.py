@@ -16,7 +16,7 @@ import numpy as np
 from knowhy.engine import design, improvement
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
-from knowhy.engine.posterior import Posterior
+from knowhy.engine.posterior import Posterior, place
 from knowhy.engine.proposals import improve_reason, learn_reason, propose, trial_seed
 from knowhy.engine.verification import verify
 from knowhy.model.decision import Budget, Decision, Option
@@ -24,7 +24,7 @@ from knowhy.model.space import Point
 from knowhy.model.state import State
 from knowhy.model.trial import Failed, Proposal, Purpose
 
-LEARN_FIRST, LEARN_LAST = 0.9, 0.15
+LEARN_FIRST, LEARN_LAST = 0.8, 0.15
 PAIRS, ROUND = 7, 2
 MENDABLE = ("exit", "no_metric", "setup")
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
@@ -65,7 +65,8 @@ class TheoryPolicy:
             return early
         if not posterior.completed:
             return self._blind(state, posterior)
-        if left <= reserve(state, budget) or _progress(state, budget) > 1.0 - reserve(state, budget) / budget.trials:
+        kept = reserve(budget, deterministic=posterior.deterministic)
+        if left <= kept or _progress(state, budget) > 1.0 - kept / budget.trials:
             verification = verify(self.beliefs, state, posterior, left)
             if verification is not None:
                 return verification
@@ -79,19 +80,18 @@ class TheoryPolicy:
         number = len(state.trials) - (2 if budget.trials >= 12 else 1)
         if number >= count:
             return None
-        return self._spread(state, posterior, number, "spread over the space, before any model can say where to look")
+        return self._spread(state, posterior, "spread over the space, before any model can say where to look")
 
     def _blind(self, state: State, posterior: Posterior) -> Decision:
-        return self._spread(
-            state, posterior, len(state.trials), "no trial has finished with numbers yet: looking elsewhere"
-        )
+        return self._spread(state, posterior, "no trial has finished with numbers yet: looking elsewhere")
 
-    def _spread(self, state: State, posterior: Posterior, number: int, reason: str) -> Decision:
+    def _spread(self, state: State, posterior: Posterior, reason: str) -> Decision:
         rows = posterior.encoder.snap(posterior.encoder.sample(64, state.seed + 17))
-        if posterior.failed:
-            rows = rows[np.argsort(-posterior.success(rows), kind="stable")]
-        point = posterior.encoder.decode(rows[number % len(rows)])[0]
-        made = propose(state, point, "learn", reason, row=rows[number % len(rows)], posterior=posterior)
+        tried = {place(r) for r in posterior.rows([t.proposal.point for t in state.trials.values()])}
+        new = [r for r in rows if place(r) not in tried] or list(rows)
+        likely = [r for r, p in zip(new, posterior.success(np.array(new)), strict=True) if p >= 0.5]
+        row = (likely or new)[0]
+        made = propose(state, posterior.encoder.decode(row)[0], "learn", reason, row=row, posterior=posterior)
         return Decision((made,), reason)
 
     def _explore(self, state: State, posterior: Posterior, budget: Budget) -> Decision:
@@ -213,10 +213,15 @@ class TheoryPolicy:
         return Decision(tuple(made), reason, (), tuple(considered))
 
 
-def reserve(state: State, budget: Budget) -> int:
-    """Trials kept for verification: rounds for the incumbent, and in a longer study for theories beside it."""
+def reserve(budget: Budget, *, deterministic: bool = False) -> int:
+    """Trials kept for verification: rounds for the incumbent, and in a longer study for theories beside it.
+
+    Where seeds change nothing, one round says all that more would.
+    """
     if budget.trials < 10:
         return 0
+    if deterministic:
+        return 2
     return min(2 * ROUND * PAIRS, int(0.34 * budget.trials)) // 2 * 2
 
 
@@ -242,12 +247,10 @@ def _broken(state: State) -> bool:
 
 
 def _fresh(posterior: Posterior, rows: Array, gains: Array, pending: Sequence[Point]) -> tuple[Array, Array]:
-    """Leave out configurations that are pending or have run three times; keep all if nothing else is left."""
-    counts: dict[bytes, int] = {}
-    for p in [*(t.proposal.point for t in posterior.completed), *pending, *pending, *pending]:
-        key = posterior.rows([p]).round(9).tobytes()
-        counts[key] = counts.get(key, 0) + 1
-    keep = [i for i, r in enumerate(rows) if counts.get(r.round(9).tobytes(), 0) < 3]
+    """Leave out configurations that are pending or have run often enough; keep all if nothing else is left."""
+    most = 1 if posterior.deterministic else 3
+    waiting = {place(r) for r in posterior.rows(list(pending))} if pending else set()
+    keep = [i for i, r in enumerate(rows) if place(r) not in waiting and posterior.runs.get(place(r), 0) < most]
     _, first = np.unique(rows[keep].round(9), axis=0, return_index=True)
     chosen = np.array(keep)[np.sort(first)] if keep else np.arange(len(rows))
     return rows[chosen], gains[chosen]

@@ -278,6 +278,25 @@ class Posterior:
         return trials, self.rows([t.proposal.point for t in trials])
 
     @cached_property
+    def runs(self) -> Mapping[bytes, int]:
+        """How often each configuration has completed, by ``place`` of its row."""
+        counts: dict[bytes, int] = {}
+        for row in self.rows([t.proposal.point for t in self.completed]):
+            counts[place(row)] = counts.get(place(row), 0) + 1
+        return counts
+
+    @cached_property
+    def deterministic(self) -> bool:
+        """Whether configurations that ran on several seeds always gave the very same objective."""
+        values: dict[bytes, set[float]] = {}
+        metric = self.state.objective.metric
+        for t, row in zip(self.completed, self.rows([t.proposal.point for t in self.completed]), strict=True):
+            if metric in t.observation.metrics:
+                values.setdefault(place(row), set()).add(t.observation.metrics[metric])
+        repeated = [v for k, v in values.items() if self.runs[k] > 1]
+        return bool(repeated) and all(len(v) == 1 for v in repeated)
+
+    @cached_property
     def incumbent(self) -> Completed | None:
         """The tried configuration with the best posterior mean (several objectives: of their normalised sum).
 
@@ -310,6 +329,11 @@ class Posterior:
             failure = self.prior(FAILURE).surface
         signs = {m: goal(m, self.state.objectives) for m in chosen}
         return Judge(self.encoder, chosen, signs, default, best, failure, self.state.seed)
+
+
+def place(row: Array) -> bytes:
+    """A key for the configuration of an encoded row."""
+    return np.ascontiguousarray(row.round(9) + 0.0).tobytes()
 
 
 def _thin(data: surrogate.Data, keep: int, sign: float, seed: int) -> surrogate.Data:

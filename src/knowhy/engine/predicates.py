@@ -108,11 +108,13 @@ class Judge:
                     rows = self.encoder.sample(BACKGROUNDS, self.seed)
                 case "average":
                     rows = self.encoder.typical(BACKGROUNDS, self.seed)
-            self._cache[key] = self._restrict(rows.copy(), scope.bounds)
+            self._cache[key] = self._restrict(
+                rows.copy(), scope.bounds, squeeze=scope.kind in ("average", "everywhere")
+            )
         return self._cache[key]
 
-    def _restrict(self, rows: Array, bounds: tuple[Bound, ...]) -> Array:
-        """``rows`` squeezed between the bounds on each parameter."""
+    def _restrict(self, rows: Array, bounds: tuple[Bound, ...], *, squeeze: bool) -> Array:
+        """``rows`` between the bounds on each parameter: all squeezed in, or only those outside moved to the edge."""
         for name in dict.fromkeys(b.parameter for b in bounds):
             g = self.encoder.index(name)
             if g < 0:
@@ -124,7 +126,7 @@ class Judge:
                     edge = self.encoder.encode_value(g, bound.value)
                     low = edge if bound.op in (">=", "=") else low
                     high = edge if bound.op in ("<=", "=") else high
-            rows[:, s] = low + (high - low) * rows[:, s]
+            rows[:, s] = low + (high - low) * rows[:, s] if squeeze else np.clip(rows[:, s], low, high)
         return rows
 
     def _at(self, rows: Array, settings: Mapping[str, Scalar]) -> Array:

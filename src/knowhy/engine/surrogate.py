@@ -24,6 +24,7 @@ from knowhy.engine.kernels import Family, Features
 CONSTANT = 1.0  # prior variance of the mean, in standard units
 NOISE_MEAN, NOISE_SD = float(np.log(0.2)), 1.0
 PARTICLES = 6
+PRIOR_PARTICLES = 24  # before data they cost no factorisation, and with few of them priors would be rough
 _SAMPLES = 24
 _JITTER = 1e-8
 
@@ -273,8 +274,8 @@ def prior_particles(families: Sequence[Family], shares: Sequence[float], seed: i
     for i, (family, share) in enumerate(zip(families, shares, strict=True)):
         mean, sd = _prior(family)
         rng = np.random.default_rng([seed, i])
-        thetas = mean + sd * np.clip(rng.standard_normal((PARTICLES, len(mean))), -2.5, 2.5)
-        weight = float(np.log(share / PARTICLES))
+        thetas = mean + sd * np.clip(rng.standard_normal((PRIOR_PARTICLES, len(mean))), -2.5, 2.5)
+        weight = float(np.log(share / PRIOR_PARTICLES))
         particles += [Particle(family, t, weight, np.zeros((0, 0)), np.zeros(0)) for t in thetas]
     return tuple(particles)
 

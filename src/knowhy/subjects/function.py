@@ -145,27 +145,47 @@ def _importable(function: Callable[..., Any]) -> str:
     file = getattr(module, "__file__", None) or ""
     if not file.endswith(".py") or not os.path.isfile(file):
         return ""
-    if function.__module__ == "__main__" and _runs_when_imported(file, function.__qualname__):
+    if function.__module__ == "__main__" and _needs_main(file, function):
         return ""
     return os.path.abspath(file)
 
 
-def _runs_when_imported(file: str, name: str) -> bool:
-    """Whether importing the script would use the function: then a child would begin the study once more."""
+def _needs_main(file: str, function: types.FunctionType) -> bool:
+    """Whether a child that imports the script would lack the function or what it uses, or begin the study once more.
+
+    The first happens to what is bound under ``if __name__ == "__main__":``, the second where the function is used
+    outside of it.
+    """
     try:
         tree = ast.parse(Path(file).read_bytes(), file)
     except (OSError, SyntaxError, ValueError):
         return True
+    name = function.__qualname__
     defined = {s.name for s in tree.body if isinstance(s, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    if name not in defined:
+        return True
     for statement in tree.body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             continue
-        if isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test):
-            continue
+        guarded = isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test)
+        wanted = set(function.__code__.co_names) if guarded else {name, *defined}
         for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in {name, *defined}:
+            if guarded and _binds(node) & wanted:
+                return True
+            if not guarded and isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in wanted:
                 return True
     return False
+
+
+def _binds(node: ast.AST) -> set[str]:
+    """The names that this node alone gives a value to."""
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Store) else set()
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {node.name}
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    return set()
 
 
 def _pickled(function: Callable[..., Any]) -> bytes:

@@ -20,6 +20,7 @@ from knowhy.faces.options import json_option, missing, print_json, settings_path
 from knowhy.faces.text import one_line
 from knowhy.settings import load
 from knowhy.study import study_names
+from knowhy.views import words
 
 if TYPE_CHECKING:
     from knowhy.compose import Report
@@ -67,11 +68,12 @@ def doctor(study: str | None, folder: str | None, config: str | None, recover: s
         render.show(_lines(found))
     bad = [report for report in found.journals if not report.ok]
     if bad:
-        raise JournalDamagedError(
-            f"the journal {bad[0].path} is damaged: {bad[0].reason}",
-            f"its first {bad[0].records} records are good; copy them out with: "
-            f"knowhy doctor --study {Path(bad[0].path).parent.name} --recover FILE",
-        )
+        path = Path(bad[0].path)
+        hint = f"its first {words.plural(bad[0].records, 'record')} are good; copy them out with: "
+        hint += f"knowhy doctor --study {path.parent.name} --recover FILE"
+        if recover is not None:
+            hint = f"to go on from the good records: mv {path} {path}.damaged && mv {recover} {path}"
+        raise JournalDamagedError(f"the journal {path} is damaged: {bad[0].reason}", hint)
 
 
 def _look(folder: Path, journals: tuple[Report, ...]) -> Checkup:
@@ -101,7 +103,7 @@ def _lines(found: Checkup) -> list[render.Line]:
         render.row("libraries", ", ".join(f"{name} {version}" for name, version in found.libraries.items())),
         render.row(
             "folder",
-            f"{found.folder}: {'writable' if found.writable else 'NOT writable'}, {found.free / 1e9:.1f} GB free",
+            f"{found.folder}: {'writable' if found.writable else 'NOT writable'}, {_size(found.free)} free",
         ),
     ]
     for report in found.journals:
@@ -116,3 +118,7 @@ def _lines(found: Checkup) -> list[render.Line]:
     if not found.journals:
         lines.append(render.row("study", "none yet"))
     return lines
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
