@@ -659,7 +659,9 @@ def test_round_settings_and_number_agreement() -> None:
 
 
 def test_a_failure_is_blamed_on_a_mechanism_that_fits_its_parameter() -> None:
-    space = Space((real("lr", 1e-3, 10.0, 0.1, log=True), power_of_two("width", 8, 256, 32)))
+    space = Space(
+        (real("lr", 1e-3, 10.0, 0.1, log=True, role="learning_rate"), power_of_two("width", 8, 256, 32, role="width"))
+    )
     goal = (Objective("val_loss"),)
     case = Case(space, goal, "x.py", lambda point, rng: ({"val_loss": float(point["lr"])}, {}))
     book = Notebook(case)

@@ -18,10 +18,10 @@ from benchmarks.optimisation.trainings import BEST
 from knowhy.model.observation import Failure
 from knowhy.model.space import Interval, Scalar
 
-_RANDOM, _ROUNDS, _PARENTS, _CHILDREN = 300, 7, 6, 8
+_PARENTS, _CHILDREN = 6, 8
 
 
-def search(problem: Problem, seed: int) -> tuple[dict[str, Scalar], float]:
+def search(problem: Problem, seed: int, sample: int, rounds: int) -> tuple[dict[str, Scalar], float]:
     """Random search on one seed, then an evolution of the best: screened on three seeds, judged on all fresh ones."""
     rng = np.random.default_rng(seed)
     sign = problem.objective.sign
@@ -35,10 +35,10 @@ def search(problem: Problem, seed: int) -> tuple[dict[str, Scalar], float]:
             values.append(math.inf if isinstance(seen, Failure) else sign * seen[problem.objective.metric])
         return float(np.mean(values))
 
-    points = [_drawn(problem, rng) for _ in range(_RANDOM)]
+    points = [_drawn(problem, rng) for _ in range(sample)]
     points.sort(key=lambda p: cost(p, FRESH[:1]))
     parents = sorted(points[: 3 * _PARENTS], key=lambda p: cost(p, FRESH))[:_PARENTS]
-    for spread in np.geomspace(0.2, 0.01, _ROUNDS):
+    for spread in np.geomspace(0.2, 0.01, rounds):
         children = [_moved(problem, p, float(spread), rng) for p in parents for _ in range(_CHILDREN)]
         children.sort(key=lambda p: cost(p, FRESH[:3]))
         parents = sorted([*parents, *children[: 2 * _PARENTS]], key=lambda p: cost(p, FRESH))[:_PARENTS]
@@ -70,9 +70,11 @@ def main() -> int:
     trainings = sorted(name for name, p in PROBLEMS.items() if p.kind == "training")
     parser.add_argument("--problems", nargs="+", choices=trainings, default=trainings)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sample", type=int, default=300, help="random configurations to begin with")
+    parser.add_argument("--rounds", type=int, default=7, help="generations after that")
     args = parser.parse_args()
     for name in args.problems:
-        point, value = search(PROBLEMS[name], args.seed)
+        point, value = search(PROBLEMS[name], args.seed, args.sample, args.rounds)
         known = json.loads(BEST.read_text()) if BEST.exists() else {}
         if name not in known or PROBLEMS[name].objective.better(value, known[name]["value"]):
             known[name] = {"value": value, "point": point}

@@ -33,7 +33,7 @@ def _vector(point: Point) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 
 def branin(point: Point) -> float:
     """Dixon and Szego 1978; three global minima of 0.397887."""
-    x, y = _vector(point)
+    x, y = _vector(point).tolist()
     bowl = y - 5.1 / (4 * math.pi**2) * x**2 + 5 / math.pi * x - 6
     return float(bowl**2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10)
 
@@ -54,13 +54,13 @@ def ackley(point: Point) -> float:
     """Ackley 1987 (Baeck 1996 in more dimensions), its optimum moved off the centre; minimum 0, many local ones."""
     x = _vector(point) - 32.768 * _ACKLEY_SHIFT
     flat = -20 * math.exp(-0.2 * math.sqrt(float(np.mean(x**2))))
-    return flat - math.exp(float(np.mean(np.cos(2 * math.pi * x)))) + 20 + math.e
+    return float(flat - math.exp(float(np.mean(np.cos(2 * math.pi * x)))) + 20 + math.e)
 
 
 def func2c(point: Point) -> float:
     """Ru et al. 2020 (CoCaBO), Func-2C: which two of three functions are added is for two choices to say."""
-    x, y = 2.0 * _vector(point)
-    value = {
+    x, y = (2.0 * _vector(point)).tolist()
+    value: dict[str, float] = {
         "rosenbrock": (100 * (y - x**2) ** 2 + (1 - x) ** 2) / 300,
         "camel": ((4 - 2.1 * x**2 + x**4 / 3) * x**2 + x * y + (-4 + 4 * y**2) * y**2) / 10,
         "beale": ((1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2) / 50,

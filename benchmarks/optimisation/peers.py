@@ -78,7 +78,7 @@ def _described(problem: Problem, p: Parameter) -> dict[str, object]:
     if p.condition is not None:
         parent = problem.space[p.condition.parent]
         condition = [parent.name, [_place(parent, v) for v in p.condition.values]]
-    common = {"name": p.name, "default": _place(p, p.default), "condition": condition}
+    common: dict[str, object] = {"name": p.name, "default": _place(p, p.default), "condition": condition}
     if isinstance(p.domain, Choices):
         return {**common, "values": list(p.domain.values)}
     d = p.domain
@@ -162,7 +162,7 @@ def _suggested(trial: Trial, parameter: Parameter) -> Scalar:
         return chosen
     log = domain.scale == "log"
     if domain.power_of_two:
-        return 2 ** trial.suggest_int(name, round(math.log2(domain.low)), round(math.log2(domain.high)))
+        return int(2 ** trial.suggest_int(name, round(math.log2(domain.low)), round(math.log2(domain.high))))
     if domain.integer:
         return trial.suggest_int(name, math.ceil(domain.low), math.floor(domain.high), log=log)
     return trial.suggest_float(name, domain.low, domain.high, log=log)

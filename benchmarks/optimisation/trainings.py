@@ -32,7 +32,7 @@ from sklearn.svm import SVC
 
 from benchmarks.optimisation.problem import Metrics, Problem
 from knowhy.model.objective import Objective
-from knowhy.model.space import Condition, Parameter, Point, Space, choice, integer, power_of_two, real, switch
+from knowhy.model.space import Condition, Parameter, Point, Scalar, Space, choice, integer, power_of_two, real, switch
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Split = tuple[Array, Array, Array, Array]  # train and validation inputs, then their targets
@@ -40,7 +40,7 @@ Split = tuple[Array, Array, Array, Array]  # train and validation inputs, then t
 BEST = Path(__file__).with_name("best_known.json")
 
 
-def _if(parameter: Parameter, parent: str, *values: bool | str) -> Parameter:
+def _if(parameter: Parameter, parent: str, *values: Scalar) -> Parameter:
     return replace(parameter, condition=Condition(parent, values))
 
 

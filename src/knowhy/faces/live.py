@@ -159,6 +159,7 @@ class LiveView:
         width, height = self._console.size
         rows = [row for row in self._rows if row.status not in ("running", "waiting")]
         pending = [row for row in self._rows if row.status in ("running", "waiting")]
+        pending.sort(key=lambda row: row.status)
         place = {number: at for at, number in enumerate(state.order)}
         rows.sort(key=lambda row: place.get(row.number, 0))
         head = self._head(state, width)
@@ -204,7 +205,7 @@ class LiveView:
         text = Text.assemble(("best    ", "bold"), f"{safe(found.metric)} {words.plus_minus(value, half)}")
         if found.fresh:
             text.append(f" ({words.plural(len(found.fresh), 'fresh run')})")
-        if found.noise > 0:
+        if found.noise > 0 and width >= 100:
             text.append(f", noise {words.number(found.noise, found.noise)}", style="dim")
         if found.is_default:
             return [text, Text("        the default; nothing better has been found yet")]
@@ -237,9 +238,12 @@ class LiveView:
     def _now(self, pending: list[TrialView], width: int) -> list[render.Line]:
         """What runs and waits, with purpose and reason."""
         lines: list[render.Line] = []
+        told = ""
         for row in pending:
+            name = "next" if row.status == "waiting" else "now"
             head = f"#{row.number} {row.purpose} "
-            text = Text.assemble(("now     " if not lines else "        ", "bold"), (head, "cyan"))
+            text = Text.assemble((f"{'' if name == told else name:<8}", "bold"), (head, "cyan"))
+            told = name
             text.append(one_line(render.settings(row.changed), width - 8 - len(head)))
             lines.append(text)
             lines.append(Text("        " + one_line(row.reason, width - 8), style="dim"))

@@ -16,7 +16,7 @@ from knowhy.model.theory import (
     Scope,
     Theory,
 )
-from knowhy.theorists.questions import Question, Rival, effect, parameter_question
+from knowhy.theorists.questions import Question, Rival, effect, here, parameter_question
 from knowhy.theorists.reading import Reading, better, number, says, worse
 from knowhy.theorists.responses import Table, best_region, interactions, rank_correlation, shares, table, unusual
 from knowhy.theorists.structure import pair_text
@@ -51,7 +51,7 @@ def _knees(reading: Reading, objective: Objective) -> Iterator[Question]:
     m, known = objective.metric, _asked(reading)
     for lever in reading.levers:
         for improves in (True, False):
-            found = known.get((render(effect(lever, objective, improves)),))
+            found = known.get((render(here(effect(lever, objective, improves))),))
             if found is None or reading.state.beliefs.get(found[0], 0.5) < _SUPPORTED:
                 continue
             a, b = lever.place(lever.start), lever.place(lever.end)
