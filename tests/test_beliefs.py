@@ -24,7 +24,7 @@ from knowhy.model.events import (
     TrialProposed,
     TrialStarted,
 )
-from knowhy.model.observation import Failure, Observation, Outcome
+from knowhy.model.observation import Failure, FailureKind, Observation, Outcome
 from knowhy.model.space import Point, Space
 from knowhy.model.state import State, fold
 from knowhy.model.theory import Theory
@@ -240,14 +240,30 @@ def test_a_share_is_never_quite_sure() -> None:
     assert share(np.ones(512, bool)) == pytest.approx(512.5 / 513)
 
 
-def test_pairs_are_read_by_arm_and_only_when_complete() -> None:
+def test_pairs_are_read_by_arm_and_a_failed_treatment_is_kept() -> None:
     point = SMALL.defaults()
     journal = MemoryJournal()
     events: list[Event] = [created(0, SMALL), ContrastRegistered(Contrast("C1", "", "val_loss", -1, point, point))]
-    values = {1: (1, True, 0.5), 2: (1, False, 0.7), 3: (2, False, 0.6), 4: (3, True, 0.4), 5: (3, False, 0.9)}
+    values: dict[int, tuple[int, bool, float | FailureKind]] = {
+        1: (1, True, 0.5),
+        2: (1, False, 0.7),
+        3: (2, False, 0.6),
+        4: (3, True, 0.4),
+        5: (3, False, 0.9),
+        6: (4, True, "nan"),
+        7: (4, False, 0.8),
+        8: (5, True, 0.3),
+        9: (5, False, "nan"),
+        10: (6, True, "lost"),
+        11: (6, False, 0.8),
+    }
     for trial, (pair, treatment, value) in values.items():
         proposal = Proposal(trial, point, pair, "verify", "", arms=(Arm("C1", pair, treatment),))
         events += [TrialProposed(proposal), TrialStarted(trial, 1)]
-        events.append(TrialCompleted(trial, Observation({"val_loss": value}, 1.0)))
+        events.append(
+            TrialFailed(trial, Failure(value, "", 1.0))
+            if isinstance(value, str)
+            else TrialCompleted(trial, Observation({"val_loss": value}, 1.0))
+        )
     journal.append(events)
-    assert contrast_pairs(fold(journal.read()), "C1") == [(0.5, 0.7), (0.4, 0.9)]
+    assert contrast_pairs(fold(journal.read()), "C1") == [(0.5, 0.7), (0.4, 0.9), (None, 0.8)]

@@ -81,6 +81,24 @@ def test_ties_are_worth_nothing_either_way() -> None:
     assert found.pairs == 16
 
 
+def test_a_treatment_that_fails_counts_against_its_claim() -> None:
+    pairs: list[tuple[float | None, float]] = [(0.4, 0.5)] * 6 + [(None, 0.5)] * 2
+    found = weigh(_contrast(), pairs)
+    assert (found.pairs, found.wins, len(found.differences)) == (8, 6, 6)
+    assert found.e_value == pytest.approx(sign_e_value(6, 2))
+
+
+def test_a_treatment_that_crashes_when_it_does_badly_is_hardly_ever_certified() -> None:
+    """Arms alike, but half of the treatments fail, the worse half: left out they would certify 0.4 of the studies."""
+    rng = np.random.default_rng(13)
+    certified = 0
+    for _ in range(300):
+        t, c = rng.random((2, 20))
+        pairs = [(float(a) if a < 0.5 else None, float(b)) for a, b in zip(t, c, strict=True)]
+        certified += any(weigh(_contrast(), pairs[:n]).e_value >= 1 / ALPHA for n in range(6, 21))
+    assert certified / 300 <= ALPHA
+
+
 def test_six_straight_wins_certify_one_claim_and_five_do_not() -> None:
     six = weigh(_contrast(), [(0.4, 0.5)] * 6)
     five = weigh(_contrast(), [(0.4, 0.5)] * 5)

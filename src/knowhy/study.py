@@ -41,7 +41,7 @@ class Study:
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
     ) -> None:
-        """Open the study ``name`` in ``folder``, or get ready to start it; raises UsageError, SettingsError, JournalError."""
+        """Open the study ``name`` in ``folder``, or get ready to start it; raises UsageError, JournalError."""
         try:
             self.name = check_name(name)
         except ValueError as error:

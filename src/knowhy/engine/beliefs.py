@@ -21,7 +21,7 @@ from knowhy.model.events import BeliefsUpdated, Verdict
 from knowhy.model.space import Space
 from knowhy.model.state import State
 from knowhy.model.theory import Claim, Effect, OnlyThrough, Theory
-from knowhy.model.trial import Completed, Predictive, Proposal
+from knowhy.model.trial import Completed, Failed, Predictive, Proposal
 
 _LOG_BF = 10.0
 _SETTLED = 0.02
@@ -214,15 +214,25 @@ def known_metrics(state: State) -> tuple[str, ...]:
     return tuple(names)
 
 
-def contrast_pairs(state: State, contrast: str) -> list[tuple[float, float]]:
-    """Complete pairs (treatment, control) of a contrast's metric, in order; pairs with a failed arm are left out."""
+def contrast_pairs(state: State, contrast: str) -> list[tuple[float | None, float]]:
+    """Pairs (treatment, control) of a contrast's metric, in order.
+
+    A treatment that failed where its control did not is None: leaving such pairs out would count only the runs in
+    which it did well. A pair whose control failed is left out.
+    """
     metric = state.contrasts[contrast].metric
-    arms: dict[int, dict[bool, float]] = {}
-    for t in state.completed:
+    arms: dict[int, dict[bool, float | None]] = {}
+    ended: list[Completed | Failed] = [*state.completed, *state.failed]
+    for t in ended:
         for arm in t.proposal.arms:
-            if arm.contrast == contrast and metric in t.observation.metrics:
+            if arm.contrast != contrast:
+                continue
+            if isinstance(t, Failed):
+                if t.failure.kind not in ("lost", "setup"):
+                    arms.setdefault(arm.pair, {})[arm.treatment] = None
+            elif metric in t.observation.metrics:
                 arms.setdefault(arm.pair, {})[arm.treatment] = t.observation.metrics[metric]
-    return [(a[True], a[False]) for _, a in sorted(arms.items()) if len(a) == 2]
+    return [(a[True], c) for _, a in sorted(arms.items()) if True in a and (c := a.get(False)) is not None]
 
 
 def _score(trial: object, metric: str) -> tuple[tuple[Verdict, ...], float | None]:

@@ -173,6 +173,17 @@ class Encoder:
                 rows[keep[:, g], s] = default[s]
         return rows
 
+    def swaps(self, rows: Array) -> Array:
+        """``rows`` with each value of each active choice put in, one at a time."""
+        out = [rows[:0]]
+        for p, s in zip(self.parameters, self.slices, strict=True):
+            if p.active and isinstance(p.domain, Choices):
+                for value in p.domain.values:
+                    moved = rows.copy()
+                    moved[:, s] = self.encode_value(self.names.index(p.name), value)
+                    out.append(moved)
+        return np.concatenate(out)
+
     def neighbours(self, row: Array, count: int, spread: float, rng: np.random.Generator) -> Array:
         """``count`` rows near ``row``: a few parameters moved by about ``spread``, categories redrawn at times."""
         rows = np.repeat(np.atleast_2d(row), count, axis=0)
@@ -194,8 +205,6 @@ class Encoder:
 
 
 def _snap_column(domain: Interval, unit: Array) -> Array:
-    if not domain.integer and not domain.power_of_two:
-        return unit
     ratio = np.log(domain.high / domain.low) if domain.scale == "log" else 0.0
     raw: Array = np.asarray(domain.low + unit * (domain.high - domain.low))
     if domain.scale == "log":
@@ -203,8 +212,12 @@ def _snap_column(domain: Interval, unit: Array) -> Array:
     if domain.power_of_two:
         lowest, highest = np.ceil(np.log2(domain.low) - 1e-9), np.floor(np.log2(domain.high) + 1e-9)
         raw = np.asarray(2.0 ** np.clip(np.round(np.log2(raw)), lowest, highest))
-    else:
+    elif domain.integer:
         raw = np.asarray(np.clip(np.round(raw), np.ceil(domain.low), np.floor(domain.high)))
+    else:
+        # Six significant digits, as in ``Interval.from_unit``: a row is the very configuration that will run.
+        digit = 10.0 ** (5 - np.floor(np.log10(np.maximum(np.abs(raw), 1e-300))))
+        raw = np.asarray(np.clip(np.round(raw * digit) / digit, domain.low, domain.high))
     if domain.scale == "log":
         return np.asarray(np.log(raw / domain.low) / ratio)
     return np.asarray((raw - domain.low) / (domain.high - domain.low))

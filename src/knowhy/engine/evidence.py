@@ -51,16 +51,18 @@ def interval(differences: Sequence[float], alpha: float = ALPHA) -> tuple[float 
     return mean - reach, mean + reach
 
 
-def weigh(contrast: Contrast, pairs: Sequence[tuple[float, float]]) -> Evidence:
-    """Evidence of complete ``pairs`` of (treatment, control) values of the contrast's metric, not yet certified."""
-    differences = tuple(t - c for t, c in pairs)
+def weigh(contrast: Contrast, pairs: Sequence[tuple[float | None, float]]) -> Evidence:
+    """Evidence of ``pairs`` of (treatment, control) values of the contrast's metric, not yet certified.
+
+    A treatment that failed (None) counts against the claim, and has no difference.
+    """
+    differences = tuple(t - c for t, c in pairs if t is not None)
     signed = [contrast.direction * d - contrast.margin for d in differences]
     wins, losses = sum(s > 0 for s in signed), sum(s < 0 for s in signed)
+    losses += len(pairs) - len(differences)
     low, high = interval(differences)
     mean = float(np.mean(differences)) if differences else 0.0
-    return Evidence(
-        contrast.id, len(differences), wins, sign_e_value(wins, losses), mean, low, high, False, differences
-    )
+    return Evidence(contrast.id, len(pairs), wins, sign_e_value(wins, losses), mean, low, high, False, differences)
 
 
 def certify(evidence: Mapping[str, Evidence], alpha: float = ALPHA) -> dict[str, Evidence]:

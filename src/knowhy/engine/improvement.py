@@ -20,7 +20,7 @@ from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior
 from knowhy.model.space import Point
 
-_POOL, _ROUNDS, _TOP = 384, 4, 6
+_POOL, _ROUNDS, _TOP = 512, 5, 6
 
 
 def log_h(z: Array) -> Array:
@@ -126,7 +126,7 @@ def maximise(
 ) -> tuple[Array, Array]:
     """The best rows found for ``score`` (best first) with their scores: a pool, then local moves around the top."""
     encoder = posterior.encoder
-    pool = [encoder.sample(_POOL, seed)]
+    pool = [encoder.sample(_POOL * (1 + (encoder.groups > 6)), seed)]
     for start in starts[:3]:
         pool += [encoder.neighbours(start, 48, 0.2, rng), encoder.neighbours(start, 48, 0.05, rng)]
     rows = encoder.snap(np.concatenate(pool))
@@ -134,7 +134,8 @@ def maximise(
     for i in range(_ROUNDS):
         top = np.argsort(-values)[:_TOP]
         spread = 0.12 * 0.5**i
-        near = encoder.snap(np.concatenate([encoder.neighbours(rows[t], 20, spread, rng) for t in top]))
+        moved = [encoder.neighbours(rows[t], 20, spread, rng) for t in top]
+        near = encoder.snap(np.concatenate([*moved, encoder.swaps(rows[top[:3]])]))
         rows = np.concatenate([rows[top], near])
         values = np.r_[values[top], score(near)]
     order = np.argsort(-values)

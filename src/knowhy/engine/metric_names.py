@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from knowhy.model.objective import Objective
+
 MetricKind = Literal["loss", "score", "time", "size", "diagnostic", "other"]
 
 VALIDATION = ("val", "valid", "validation", "dev", "heldout", "holdout", "eval", "test")
@@ -43,6 +45,14 @@ def metric_kind(name: str) -> MetricKind:
             return kind
     joined = "".join(words)
     return "loss" if _LOSS_INSIDE.search(joined) else "score" if _SCORE_INSIDE.search(joined) else "other"
+
+
+def goal(metric: str, objectives: Sequence[Objective]) -> float:
+    """+1 where ``metric`` is better small, -1 where large: by the objectives, else by its name."""
+    for objective in objectives:
+        if objective.metric == metric:
+            return objective.sign
+    return -1.0 if metric_kind(metric) == "score" else 1.0
 
 
 def split_name(name: str) -> tuple[Literal["val", "train", "plain"], int, str]:

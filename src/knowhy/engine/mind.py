@@ -155,7 +155,7 @@ class Mind:
             ),
             None,
         )
-        pairs = contrast_pairs(state, contrast.id) if contrast else []
+        pairs = [(t, c) for t, c in contrast_pairs(state, contrast.id) if t is not None] if contrast else []
         evidence = state.evidence.get(contrast.id) if contrast else None
         scale = float(response.transform.back(mean[:1] + response.noise)[0]) - middle
         return Incumbent(

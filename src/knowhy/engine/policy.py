@@ -8,7 +8,7 @@ experiments serve their purpose about equally, the one that also serves the othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from knowhy.model.space import Point
 from knowhy.model.state import State
 from knowhy.model.trial import Failed, Proposal, Purpose
 
-LEARN_FIRST, LEARN_LAST = 0.8, 0.15
+LEARN_FIRST, LEARN_LAST = 0.65, 0.1
 PAIRS, ROUND = 7, 2
 MENDABLE = ("exit", "no_metric", "setup")
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
@@ -114,7 +114,7 @@ class TheoryPolicy:
         option = _option("improve", posterior, rows[at], float(improve_lesson.total[at]), gain)
         considered.append(option)
         wants = self._wants_to_learn(state, budget)
-        learn = self._best_lesson(posterior, open_, pending, seed, budget)
+        learn = self._best_lesson(posterior, open_, pending, seed, budget, score)
         if learn is not None:
             chosen_rows, bits, per_theory = learn
             chances = np.exp(score(chosen_rows))
@@ -149,24 +149,34 @@ class TheoryPolicy:
 
     def _wants_to_learn(self, state: State, budget: Budget) -> bool:
         """Whether learning is behind its share, which falls linearly over the budget."""
-        done = [t.proposal.purpose for t in state.trials.values()]
-        learned, improved = done.count("learn"), done.count("improve")
+        made = [t.proposal for t in state.trials.values()]
+        # What is spread out at the start, before there is a choice, does not count.
+        learned = sum(p.purpose == "learn" and p.expected_bits > 0 for p in made)
+        improved = sum(p.purpose == "improve" for p in made)
         progress = _progress(state, budget)
         target = learning_share(progress)
         return learned + 0.5 <= target * (learned + improved + 1)
 
     def _best_lesson(
-        self, posterior: Posterior, open_: design.Open, pending: Sequence[Point], seed: int, budget: Budget
+        self,
+        posterior: Posterior,
+        open_: design.Open,
+        pending: Sequence[Point],
+        seed: int,
+        budget: Budget,
+        score: Callable[[Array], Array],
     ) -> tuple[Array, float, Array] | None:
-        """The rows (one, or two for a contrast) that teach most per cost, their bits in all, and bits by theory."""
+        """The rows (one, or two for a contrast) that teach most per cost, their bits in all, and bits by theory.
+
+        Of rows that teach about the same, the one that ``score`` promises most improvement for.
+        """
         if not len(open_.theories):
             return None
         rows = design.candidates(self.beliefs, posterior, open_, seed)
         lesson = design.lessons(posterior, open_, rows, pending, seed)
         worth = lesson.total / self._cost(posterior, rows, budget)
-        close = np.flatnonzero(worth >= 0.95 * worth.max())
-        mean, _ = posterior.expected(posterior.state.objective.metric, rows[close])
-        at = int(close[np.argmin(posterior.state.objective.sign * mean)])
+        close = np.flatnonzero(worth >= 0.8 * worth.max())
+        at = int(close[np.argmax(score(rows[close]))])
         pairs, totals, pair_bits = design.contrasts(self.beliefs, posterior, open_, seed)
         if len(pairs):
             costs = self._cost(posterior, pairs.reshape(-1, pairs.shape[2]), budget).reshape(-1, 2).sum(axis=1)

@@ -13,11 +13,11 @@ from scipy.special import ndtr
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.kernels import Additive, Ard, Family, Quadratic
+from knowhy.engine.metric_names import goal
 from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
 from knowhy.engine.surface import Remembered, Surface
-from knowhy.model.objective import Objective
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import OnlyThrough
@@ -28,33 +28,6 @@ FAILURE = "failure"
 SMOOTH, SPARSE, ADDITIVE, QUADRATIC, STRUCTURES = 0.25, 0.2, 0.22, 0.18, 0.15
 _MOST_POINTS, _FIT_POINTS = 400, 160
 _CLEARLY = 0.9
-_SMALLER = ("loss", "error", "err", "bpb", "bpc", "perplexity", "ppl", "rmse", "mse", "mae", "nll", "gap", "regret")
-_LARGER = (
-    "acc",
-    "accuracy",
-    "score",
-    "f1",
-    "auc",
-    "r2",
-    "precision",
-    "recall",
-    "reward",
-    "bleu",
-    "map",
-    "iou",
-    "return",
-)
-
-
-def goal(metric: str, objectives: Sequence[Objective]) -> float:
-    """+1 where ``metric`` is better small, -1 where large: by the objectives, else by its name."""
-    for objective in objectives:
-        if objective.metric == metric:
-            return objective.sign
-    words = metric.lower().replace("-", "_").replace(".", "_").replace("/", "_").split("_")
-    if any(w in _SMALLER for w in words):
-        return 1.0
-    return -1.0 if any(w in _LARGER for w in words) else 1.0
 
 
 def fitted_at(count: int) -> int:
@@ -307,8 +280,13 @@ class Posterior:
             return None
         total = np.zeros(len(trials))
         for objective in self.state.objectives:
-            mean, sd = self.expected(objective.metric, rows)
-            total += objective.sign * mean + 0.1 * sd
+            if self.deterministic:
+                total += objective.sign * self.units(objective.metric).forward(
+                    np.array([t.observation.metrics[objective.metric] for t in trials])
+                )
+            else:
+                mean, sd = self.expected(objective.metric, rows)
+                total += objective.sign * mean + 0.1 * sd
         leader = int(np.argmin(total))
         held = next((c.treatment for c in reversed(self.state.contrasts.values()) if not c.theory), None)
         if held is not None:

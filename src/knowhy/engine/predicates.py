@@ -17,7 +17,7 @@ import numpy as np
 
 from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.structure import isoline, structure_name
-from knowhy.engine.surface import Remembered, Surface
+from knowhy.engine.surface import Remembered, Surface, bottoms
 from knowhy.model.space import Interval, Scalar
 from knowhy.model.theory import (
     Better,
@@ -237,7 +237,7 @@ class Judge:
         if not isinstance(domain, Interval):
             return Answer(np.zeros(self._size(claim.metric), dtype=bool))
         curve = self.signs[claim.metric] * self.profile(claim.metric, claim.parameter, claim.scope).mean(axis=2)
-        where = _argmin(curve, self._positions(g))
+        where = bottoms(curve, self._positions(g))
         shaped = np.ptp(curve, axis=1) >= self.surfaces[claim.metric].margin
         low, high = domain.to_unit(claim.low), domain.to_unit(claim.high)
         match claim.relation:
@@ -269,7 +269,7 @@ class Judge:
         )
         # The bottom of a curve that is flat to within the margin is nowhere: it does not move.
         shaped = np.minimum(np.ptp(low, axis=1), np.ptp(high, axis=1)) >= self.surfaces[claim.metric].margin
-        shift = np.where(shaped, _argmin(high, positions) - _argmin(low, positions), 0.0)
+        shift = np.where(shaped, bottoms(high, positions) - bottoms(low, positions), 0.0)
         holds = shift > MOVES if claim.verb == "rises" else shift < -MOVES
         if claim.verb == "does not move":
             holds = np.abs(shift) <= MOVES
@@ -338,16 +338,3 @@ def _judge_change(change: Array, verb: str, margin: float) -> Bits:
     if verb == "lowers":
         return np.asarray(change < -margin)
     return np.asarray(np.abs(change) <= margin)
-
-
-def _argmin(curves: Array, positions: Array) -> Array:
-    """Positions of the minimum of each curve (draws by levels), refined by a parabola inside the range."""
-    at = np.argmin(curves, axis=1)
-    out = positions[at].copy()
-    inner = np.flatnonzero((at > 0) & (at < len(positions) - 1))
-    i, k = inner, at[inner]
-    a, b, c = curves[i, k - 1], curves[i, k], curves[i, k + 1]
-    bend = a - 2 * b + c
-    step = np.where(bend > 1e-12, 0.5 * (a - c) / np.where(bend > 1e-12, bend, 1.0), 0.0)
-    out[i] += step * 0.5 * (positions[k + 1] - positions[k - 1])
-    return np.asarray(out)

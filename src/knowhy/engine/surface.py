@@ -51,3 +51,16 @@ class Remembered:
         at = np.cumsum([0, *(len(r) for r in new.values())])
         for i, key in enumerate(new):
             self._values[key] = values[:, at[i] : at[i + 1]]
+
+
+def bottoms(curves: Array, positions: Array) -> Array:
+    """Positions of the minimum of each curve (draws by levels), refined by a parabola inside the range."""
+    at = np.argmin(curves, axis=1)
+    out = positions[at].copy()
+    inner = np.flatnonzero((at > 0) & (at < len(positions) - 1))
+    i, k = inner, at[inner]
+    a, b, c = curves[i, k - 1], curves[i, k], curves[i, k + 1]
+    bend = a - 2 * b + c
+    step = np.where(bend > 1e-12, 0.5 * (a - c) / np.where(bend > 1e-12, bend, 1.0), 0.0)
+    out[i] += step * 0.5 * (positions[k + 1] - positions[k - 1])
+    return np.asarray(out)

@@ -7,7 +7,8 @@ import numpy as np
 from knowhy.engine import claims, design, evidence
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
-from knowhy.engine.posterior import Posterior, goal
+from knowhy.engine.metric_names import goal
+from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import propose, trial_seed
 from knowhy.model.decision import Decision
 from knowhy.model.space import Point, Scalar, same_point
