@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
+from benchmarks.studies import run_missing
 from benchmarks.worlds import summary
 from benchmarks.worlds.catalogue import WORLDS
 from benchmarks.worlds.labels import check
-from benchmarks.worlds.runs import STRATEGIES, Task, attempt
+from benchmarks.worlds.runs import STRATEGIES, Task, perform
 
 QUICK = ("overfitting", "lr_over_batch", "moving_optimum", "memory_boundary", "all_noise", "near_miss")
 
@@ -33,18 +30,6 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _perform(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, dict[str, object] | Exception]]:
-    """Each task with its result, as they end."""
-    if jobs == 1:
-        for task in tasks:
-            yield task, attempt(task)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(attempt, task): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-
-
 def main() -> int:
     args = parse_arguments()
     worlds = args.worlds or (QUICK if args.quick else tuple(WORLDS))
@@ -55,22 +40,7 @@ def main() -> int:
         print(f"labels that do not hold: {wrong}", file=sys.stderr)
         return 1
     tasks = [Task(w, s, seed, trials) for seed in range(seeds) for w in worlds for s in args.strategies]
-    folder: Path = args.out / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
-    todo = [t for t in tasks if not (folder / f"{t.name}.json").exists()]
-    print(f"{len(tasks)} studies, {len(tasks) - len(todo)} there already", file=sys.stderr)
-    started, broken = time.perf_counter(), []
-    for done, (task, result) in enumerate(_perform(todo, args.jobs), 1):
-        if isinstance(result, Exception):  # one broken study must not cost the others
-            broken.append(task)
-            print(f"{done}/{len(todo)} {task.name} broke: {type(result).__name__}: {result}", file=sys.stderr)
-            continue
-        part = folder / f"{task.name}.part"
-        part.write_text(json.dumps(result))
-        part.replace(folder / f"{task.name}.json")
-        passed = time.perf_counter() - started
-        print(f"{done}/{len(todo)} {task.name} {result['seconds']:.0f} s (all: {passed:.0f} s)", file=sys.stderr)
-    results = [json.loads((folder / f"{task.name}.json").read_text()) for task in tasks if task not in broken]
+    results, broken = run_missing(tasks, perform, args.out / "runs", args.jobs)
     made = summary.rows(results)
     (args.out / "table.md").write_text(summary.table(made, trials))
     (args.out / "summary.json").write_text(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.studies import Clock, Result, Watched
 from benchmarks.worlds.catalogue import WORLDS
 from benchmarks.worlds.world import Planted, World
 from knowhy.engine.mind import Mind
@@ -13,11 +14,9 @@ from knowhy.engine.policy import TheoryPolicy
 from knowhy.execution.inline import InlineExecutor, InlineSubject
 from knowhy.journal.memory import MemoryJournal
 from knowhy.loop import Limits, run
-from knowhy.model.decision import Budget, Decision
 from knowhy.model.events import StudyCreated
 from knowhy.model.state import State
 from knowhy.model.theory import Theory
-from knowhy.ports import Policy
 from knowhy.samplers.classic import ClassicSampler
 from knowhy.samplers.policy import SamplerPolicy
 
@@ -76,27 +75,6 @@ class PlantedTheorist:
         ]
 
 
-class Watched:
-    """A policy that decides as ``policy`` does, is timed, and has beliefs computed after every trial."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.name = policy.name
-        self.seconds: list[float] = []
-        self._policy = policy
-
-    def decide(self, state: State, budget: Budget) -> Decision:
-        """The decision of the policy."""
-        started = time.perf_counter()
-        try:
-            return self._policy.decide(state, budget)
-        finally:
-            self.seconds.append(time.perf_counter() - started)
-
-    def reflects(self, state: State) -> bool:
-        """Always: the strategies are compared by what the same beliefs make of their data."""
-        return True
-
-
 def perform(task: Task) -> dict[str, object]:
     """Run the study; the result is plain data (JSON)."""
     world = WORLDS[task.world]
@@ -106,7 +84,7 @@ def perform(task: Task) -> dict[str, object]:
         if task.strategy == "theory"
         else SamplerPolicy(task.strategy, ClassicSampler(task.strategy, task.seed))
     )
-    clock = _Clock()
+    clock = Clock()
     journal = MemoryJournal(clock)
     subject = {"kind": "planted", "world": world.name}
     journal.append([StudyCreated(task.name, (world.objective,), world.space, task.seed, subject, "benchmark")])
@@ -162,17 +140,6 @@ def perform(task: Task) -> dict[str, object]:
     }
 
 
-class _Clock:
-    """Counts seconds from 0, so that no journal differs from another by its times."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-
-    def __call__(self) -> float:
-        self._now += 1.0
-        return self._now
-
-
 def _regret(world: World, mind: Mind, state: State) -> float | None:
     best = mind.beliefs.posterior(state).incumbent
     return None if best is None else world.regret(best.proposal.point)
@@ -201,11 +168,3 @@ def _course(planted: Planted, state: State) -> Course:
     course.first = next((n for n, b in zip(course.trials, course.beliefs, strict=True) if b > LIKELY), None)
     course.certified = name in state.certified
     return course
-
-
-def attempt(task: Task) -> dict[str, object] | Exception:
-    """``perform``, with what went wrong instead of a result: one study must not stop the others."""
-    try:
-        return perform(task)
-    except Exception as error:
-        return error

@@ -37,8 +37,8 @@ def fit_transform(values: Array, tail: float) -> Transform:
     """Choose the transform for ``values`` (length n >= 1).
 
     The log is taken where all values are positive, spread over more than a factor of 3, more symmetric
-    for it, and not drawn out towards zero. ``tail`` is +1 where large values are the bad ones (their tail is winsorised), -1
-    where small ones are, 0 where neither is.
+    for it, and not drawn out towards zero. ``tail`` is +1 where large values are the bad ones
+    (their tail is winsorised), -1 where small ones are, 0 where neither is.
     """
     values = np.asarray(values, dtype=float)
     log = False
@@ -46,7 +46,7 @@ def fit_transform(values: Array, tail: float) -> Transform:
         logs = np.log(values)
         middle = float(np.median(logs))
         # Near zero the log makes a chasm of nothing: it is of no use where it reaches further down than up.
-        log = abs(_skew(logs)) < abs(_skew(values)) and middle - logs.min() <= logs.max() - middle
+        log = abs(_skew(logs)) < abs(_skew(values)) and bool(middle - logs.min() <= logs.max() - middle)
     raw = np.log(values) if log else values
     low, high = -np.inf, np.inf
     if len(raw) >= 6:
