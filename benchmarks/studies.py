@@ -98,7 +98,8 @@ def run_missing(
         part.write_text(json.dumps(result, allow_nan=False))
         part.replace(folder / f"{task.name}.json")
         passed = time.perf_counter() - started
-        print(f"{done}/{len(todo)} {task.name} (all: {passed:.0f} s)", file=sys.stderr)
+        took = f" {float(seconds):.0f} s" if isinstance(seconds := result.get("seconds"), float) else ""
+        print(f"{done}/{len(todo)} {task.name}{took} (all: {passed:.0f} s)", file=sys.stderr)
     found = [json.loads((folder / f"{t.name}.json").read_text()) for t in tasks if t.name not in broken]
     return found, len(broken)
 

@@ -81,7 +81,7 @@ def pressure_vessel(point: Point) -> float:
         raise ValueError("the head is too thin for its radius")
     if math.pi * radius**2 * length + 4 / 3 * math.pi * radius**3 < 1_296_000:
         raise ValueError("the vessel is too small")
-    return (
+    return float(
         0.6224 * shell * radius * length
         + 1.7781 * head * radius**2
         + 3.1661 * shell**2 * length

@@ -75,14 +75,15 @@ class PlantedTheorist:
         ]
 
 
-def perform(task: Task) -> dict[str, object]:
+def perform(task: Task) -> Result:
     """Run the study; the result is plain data (JSON)."""
     world = WORLDS[task.world]
     mind = Mind()
     policy = Watched(
         TheoryPolicy(mind.beliefs)
         if task.strategy == "theory"
-        else SamplerPolicy(task.strategy, ClassicSampler(task.strategy, task.seed))
+        else SamplerPolicy(task.strategy, ClassicSampler(task.strategy, task.seed)),
+        reflects=True,  # the strategies are compared by what the same beliefs make of their data
     )
     clock = Clock()
     journal = MemoryJournal(clock)

@@ -298,11 +298,7 @@ class Judge:
     def _only_through(self, claim: OnlyThrough) -> Answer:
         surface = self.surfaces[claim.metric]
         name = structure_name(claim)
-        own = (
-            np.array([o == name for o in surface.origin])
-            if surface.origin
-            else np.zeros(self._size(claim.metric), bool)
-        )
+        own = np.array([o == name for o in surface.origin or ("",) * self._size(claim.metric)])
         along = isoline(self.encoder, claim, self.backgrounds(Scope()))
         if along is None:
             return Answer(own)

@@ -20,7 +20,7 @@ def number(value: float | None, noise: float | None = None) -> str:
         return "–"
     if not math.isfinite(value):
         return {math.inf: "∞", -math.inf: "−∞"}.get(value, "not a number")
-    if noise is None or not math.isfinite(noise) or noise <= 0:
+    if noise is None or not math.isfinite(noise) or noise <= 0 or abs(value) >= 1e15:
         return f"{value:.4g}"
     decimals = 1 - math.floor(math.log10(noise))
     if decimals > 7 and abs(value) < 1e-3:
