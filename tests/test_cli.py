@@ -299,6 +299,13 @@ def test_a_constraint_is_an_option(here: Path) -> None:
     assert "keep train_loss <= 0.05" in result.stderr
     assert "keep train_loss <= 0.05" in result.stdout
     assert [c.bound for c in Study.open("train").state.constraints] == [0.05]
+    told = refused(call("run", "train.py", "--metric", "val_loss", "--constraint", "train_los < 1", "--study", "typo"))
+    assert "no value of train_los appeared" in told
+    assert "did you mean train_loss?" in told
+    tight = call(
+        "run", "train.py", "--metric", "val_loss", "--constraint", "train_loss < 0", "--study", "t", "--trials", "2"
+    )
+    assert "no trial that completed keeps the constraints" in tight.stdout
     assert "is no constraint" in refused(call("run", "train.py", "--metric", "val_loss", "--constraint", "small"))
 
 

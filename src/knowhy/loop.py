@@ -185,7 +185,13 @@ class Loop:
         """Write down how a trial ended, keep the workers busy, then think about it."""
         if isinstance(outcome, Observation):
             derived = derive(outcome.metrics, outcome.curves, outcome.duration)
-            self.append(TrialCompleted(number, replace(outcome, metrics={**derived, **outcome.metrics})))
+            outcome = replace(outcome, metrics={**derived, **outcome.metrics})
+            absent = [c.metric for c in self.state.constraints if c.metric not in outcome.metrics]
+            if absent and not self.state.completed:  # a bound on nothing would rule every trial out
+                lacking = f"no number for {', '.join(absent)}, which is to be bounded"
+                outcome = Failure("no_metric", lacking, outcome.duration, metrics=outcome.metrics)
+        if isinstance(outcome, Observation):
+            self.append(TrialCompleted(number, outcome))
         elif outcome.kind == "lost" and self.attempts(number) < ATTEMPTS:
             return  # still running as far as the journal knows: launched again, a bounded number of times
         else:
@@ -242,7 +248,12 @@ class Loop:
             return
         self.append(RunEnded(f"the default configuration failed: {failure.message}"))
         if failure.kind == "no_metric":
-            raise metric_error(tuple(failure.metrics), tuple(o.metric for o in self.state.objectives))
+            state = self.state
+            raise metric_error(
+                tuple(failure.metrics),
+                tuple(o.metric for o in state.objectives),
+                tuple(c.metric for c in state.constraints),
+            )
         raise SubjectError(
             f"the subject fails as it is, with its default configuration: {failure.message}",
             f"run it by hand until it works, then again; the log is in {os.path.join(self.folder, f'{number:05d}')}",

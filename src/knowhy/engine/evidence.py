@@ -54,7 +54,8 @@ def interval(differences: Sequence[float], alpha: float = ALPHA) -> tuple[float 
 def weigh(contrast: Contrast, pairs: Sequence[tuple[float | None, float]]) -> Evidence:
     """Evidence of ``pairs`` of (treatment, control) values of the contrast's metric, not yet certified.
 
-    A treatment that failed (None) counts against the claim, and has no difference.
+    A treatment that failed (None) counts against the claim, and has no difference. Where small wins are
+    outweighed by large losses the signs say nothing for a claim about the average.
     """
     differences = tuple(t - c for t, c in pairs if t is not None)
     signed = [contrast.direction * d - contrast.margin for d in differences]
@@ -62,7 +63,10 @@ def weigh(contrast: Contrast, pairs: Sequence[tuple[float | None, float]]) -> Ev
     losses += len(pairs) - len(differences)
     low, high = interval(differences)
     mean = float(np.mean(differences)) if differences else 0.0
-    return Evidence(contrast.id, len(pairs), wins, sign_e_value(wins, losses), mean, low, high, False, differences)
+    e_value = sign_e_value(wins, losses)
+    if contrast.direction * mean <= contrast.margin:
+        e_value = min(e_value, 1.0)
+    return Evidence(contrast.id, len(pairs), wins, e_value, mean, low, high, False, differences)
 
 
 def certify(evidence: Mapping[str, Evidence], alpha: float = ALPHA) -> dict[str, Evidence]:

@@ -44,9 +44,10 @@ def information(
 def _plug_in(bits: Bits, values: Array, noise: float, w: Array) -> Array:
     claims = len(bits)
     count = values.shape[1]
-    low, high = values.min(axis=0), values.max(axis=0)
+    # One outlying draw must not coarsen all bins.
+    low, high = np.quantile(values, [0.005, 0.995], axis=0)
     width = np.maximum(high - low, 1e-9)
-    index = np.minimum(((values - low) * (_BINS / width)).astype(int), _BINS - 1)
+    index = np.clip(((values - low) * (_BINS / width)).astype(int), 0, _BINS - 1)
     flat = (index + _BINS * np.arange(count)).ravel()
     total = np.bincount(flat, np.repeat(w, count), minlength=_BINS * count).reshape(count, _BINS)
     holds = np.empty((claims, count, _BINS))

@@ -99,7 +99,12 @@ def overview_lines(view: Overview) -> list[Line]:
     lines: list[Line] = [Text.assemble((safe(view.name), "bold"), f"  {goals}")]
     phase = {"not started": "not started", "running": "running, or was cut off", "ended": f"ended: {safe(view.reason)}"}
     lines.append(row("state", phase[view.phase]))
-    lines += best_lines(view.best)
+    if view.best is not None or view.phase != "ended":
+        lines += best_lines(view.best)
+    elif view.done:
+        lines.append(row("best", "none: no trial that completed keeps the constraints"))
+    else:
+        lines.append(row("best", "none: no trial completed; why is told by: knowhy trials"))
     purposes = ", ".join(f"{count} to {name}" for name, count in view.purposes.items() if count)
     total = f" of {view.total}" if view.total else ""
     trials = f"{view.done + view.failed}{total} ended"
