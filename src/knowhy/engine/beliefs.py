@@ -26,6 +26,7 @@ from knowhy.model.trial import Completed, Failed, Predictive, Proposal
 _LOG_BF = 10.0
 _SETTLED = 0.02
 _STRUCTURES = 4
+_JUDGED = 3
 _REMEMBERED = 200
 
 
@@ -181,9 +182,13 @@ class Beliefs:
         posterior = self.posterior(state)
         trial = state.trials[state.order[-1]]
         beliefs, priors = {}, {}
-        self._prepare(posterior)
+        # Two configurations cannot tell a scale from a slope: until there is a third, nothing has been judged.
+        told = posterior.distinct >= _JUDGED
+        if told:
+            self._prepare(posterior)
         for theory in state.theories.values():
-            after, before = self.bits(posterior, theory), self.bits(posterior, theory, prior=True)
+            before = self.bits(posterior, theory, prior=True)
+            after = self.bits(posterior, theory) if told else before
             if after is not None and before is not None:
                 beliefs[theory.id], priors[theory.id] = share(after), share(before)
         gained = 0.0

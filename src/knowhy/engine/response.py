@@ -33,16 +33,17 @@ class Transform:
 IDENTITY = Transform(False, 0.0, 1.0, -np.inf, np.inf)
 
 
-def fit_transform(values: Array, tail: float) -> Transform:
+def fit_transform(values: Array, tail: float, *, positive: bool = True) -> Transform:
     """Choose the transform for ``values`` (length n >= 1).
 
     The log is taken where all values are positive, spread over more than a factor of 3, more symmetric
     for it, and not drawn out towards zero. ``tail`` is +1 where large values are the bad ones
-    (their tail is winsorised), -1 where small ones are, 0 where neither is.
+    (their tail is winsorised), -1 where small ones are, 0 where neither is. Without
+    ``positive`` (later values are known that are not) the log is never taken.
     """
     values = np.asarray(values, dtype=float)
     log = False
-    if len(values) >= 4 and values.min() > 0 and values.max() > 3.0 * values.min():
+    if positive and len(values) >= 4 and values.min() > 0 and values.max() > 3.0 * values.min():
         logs = np.log(values)
         middle = float(np.median(logs))
         # Near zero the log makes a chasm of nothing: it is of no use where it reaches further down than up.
