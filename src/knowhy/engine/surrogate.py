@@ -26,6 +26,7 @@ NOISE_MEAN, NOISE_SD = float(np.log(0.2)), 1.0
 PARTICLES = 6
 PRIOR_PARTICLES = 24  # before data they cost no factorisation, and with few of them priors would be rough
 _SAMPLES = 24
+_HOPELESS = 12.0  # nats behind the best family: its particles would never be drawn
 _JITTER = 1e-8
 
 
@@ -190,13 +191,16 @@ def condition(fits: Sequence[Fit], shares: Sequence[float], seen: int, data: Dat
 
     ``shares`` are prior weights of the families; the fits used the first ``seen`` observations of ``data``.
     """
+    worth = [np.log(share) + f.log_evidence for f, share in zip(fits, shares, strict=True)]
     particles = []
-    for f, share in zip(fits, shares, strict=True):
+    for f, start in zip(fits, worth, strict=True):
+        if start < max(worth) - _HOPELESS:
+            continue
         distances = f.family.distances(data.rows, data.rows)
         for theta, log_weight, likelihood in zip(f.thetas, f.log_weights, f.log_likelihoods, strict=True):
             low = _factor(f.family, theta, distances)
             alpha = solve(low, data.values)
-            total = np.log(share) + f.log_evidence + log_weight
+            total = start + log_weight
             if len(data) > seen:
                 n = len(data)
                 now = -0.5 * data.values @ alpha - np.log(np.diag(low)).sum() - 0.5 * n * np.log(2 * np.pi)

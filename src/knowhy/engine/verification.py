@@ -16,7 +16,7 @@ from knowhy.model.state import State
 from knowhy.model.theory import Better, Claim, Effect, Theory
 from knowhy.model.trial import Arm, Contrast, Evidence
 
-_LIKELY, _DOUBTFUL = 0.9, 0.7
+_LIKELY, _DOUBTFUL, _PROMISING = 0.9, 0.7, 0.8
 
 
 def verify(beliefs: Beliefs, state: State, posterior: Posterior, left: int) -> Decision | None:
@@ -60,9 +60,13 @@ def _best(state: State, posterior: Posterior) -> list[Contrast]:
         return []
     if any(not c.theory and same_point(c.treatment, best.proposal.point) for c in state.contrasts.values()):
         return []
+    metric, sign = state.objective.metric, state.objective.sign
+    draws = sign * posterior.response(metric).draws(posterior.rows([best.proposal.point, default]))
+    if np.mean(draws[:, 0] < draws[:, 1]) < _PROMISING:
+        return []  # pairs would tell little: searching on is worth more
     direction = -1 if state.objective.direction == "minimize" else 1
     name = f"C{len(state.contrasts) + 1}"
-    return [Contrast(name, "", state.objective.metric, direction, default, best.proposal.point)]
+    return [Contrast(name, "", metric, direction, default, best.proposal.point)]
 
 
 def _candidates(beliefs: Beliefs, state: State) -> list[Theory]:

@@ -186,6 +186,8 @@ def _optimum(reading: Reading, objective: Objective, lever: Lever) -> Question |
     half = min(max(half, 0.08), 0.25)
     low = lever.at(place - half) if place - half > 0.05 else None
     high = lever.at(place + half) if place + half < 0.95 else None
+    if low is not None and high is not None and float(low) >= float(high):
+        return None  # too few whole numbers to tell the sides apart
     p, m = lever.name, objective.metric
     claims: dict[str, Claim] = {}
     if high is not None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.special import stdtrit
-
+from knowhy.engine import evidence
 from knowhy.model.belief import Incumbent
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Point, same_point
@@ -27,7 +25,8 @@ class BestView:
     """The best configuration against the default.
 
     ``value`` and its 90% bounds are the posterior's; ``improvement`` (positive is better, ``relative`` to the size
-    of the default's value) has 95% bounds from ``pairs`` of fresh runs on equal seeds, none from fewer than two.
+    of the default's value) has 95% bounds from ``pairs`` of fresh runs on equal seeds (a confidence sequence; none
+    from fewer than four).
     ``fresh_value`` is the mean of the fresh runs, the value to quote. ``is_default`` where nothing beat the default.
     """
 
@@ -112,13 +111,10 @@ def _best(state: State, incumbent: Incumbent) -> BestView:
     fresh, default = incumbent.fresh, incumbent.default_fresh
     gains = [objective.sign * (d - f) for f, d in zip(fresh, default, strict=False)]
     improvement = objective.sign * (incumbent.default_expected - incumbent.expected)
-    low = high = None
+    # A confidence sequence: the number of pairs hangs on what they showed.
+    low, high = evidence.interval(gains)
     if gains:
         improvement = sum(gains) / len(gains)
-    if len(gains) >= 2:
-        spread = math.sqrt(sum((g - improvement) ** 2 for g in gains) / (len(gains) - 1) / len(gains))
-        half = float(stdtrit(len(gains) - 1, 0.975)) * spread
-        low, high = improvement - half, improvement + half
     base = sum(default) / len(default) if gains else incumbent.default_expected
     point = state.space.complete(incumbent.point)
     differing = changed(state.space, point)

@@ -19,7 +19,7 @@ from knowhy.study import Study, study_names
 
 @click.command()
 @click.argument("folder", default="knowhy-demo")
-@click.option("--trials", metavar="N", default="40", show_default=True, help="Trials in all.")
+@click.option("--trials", metavar="N", default="60", show_default=True, help="Trials in all.")
 @click.option("--workers", metavar="N", default="2", show_default=True, help="Trials side by side.")
 def demo(folder: str, trials: str, workers: str) -> None:
     """Study a small neural network on handwritten digits, in FOLDER (./knowhy-demo).
