@@ -86,6 +86,16 @@ def test_functions_have_their_published_minima() -> None:
             assert problem.truth(point) >= problem.best - 1e-6
 
 
+def test_noise_is_independent_between_points() -> None:
+    problem = PROBLEMS["hartmann6_noisy"]
+    points = [problem.space.defaults(), {**problem.space.defaults(), "x1": 0.6}]
+    luck = np.array(
+        [[problem.evaluate(p, seed)["loss"] - functions.hartmann(p) for p in points] for seed in range(300)]
+    )
+    assert luck.std(axis=0) == pytest.approx([0.3, 0.3], rel=0.15)
+    assert abs(np.corrcoef(luck.T)[0, 1]) < 0.2
+
+
 def test_regret_is_0_at_the_best_and_1_at_the_default() -> None:
     for problem in PROBLEMS.values():
         assert math.isfinite(problem.best), problem.name

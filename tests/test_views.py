@@ -79,7 +79,7 @@ class TestOverview:
         assert best.improvement == pytest.approx(sum(gains) / 5)
         assert best.fresh_value == pytest.approx(sum(treated.values()) / 5)
         assert best.improvement_low < best.improvement < best.improvement_high
-        # The t statistic at which the Bayes factor of five pairs reaches 20: wider than Student's 2.776, valid at every look.
+        # Where the Bayes factor of five pairs reaches 20: wider than Student's 2.776, valid at every look.
         sd = math.sqrt(sum((g - best.improvement) ** 2 for g in gains) / 4)
         level = (20 * math.sqrt(6)) ** (2 / 5)
         reach = math.sqrt(4 * (level - 1) / (1 - level / 6))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from knowhy import reflection
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.diagnostics import derive
 from knowhy.errors import MetricError, UsageError
@@ -69,7 +70,7 @@ class Dialogue:
         if loop.state.run is None or loop.state.run.trials != trials:
             loop.append(RunStarted(trials, None, 1, self._policy.name))
         if not loop.state.theories:
-            loop.append(*loop.theories(loop.state))
+            loop.append(*reflection.theories(loop.beliefs, loop.theorists, loop.state))
         waiting = [t.proposal for t in loop.state.pending if isinstance(t, Waiting)]
         if not waiting:
             decision = self._policy.decide(loop.state, Budget(trials))

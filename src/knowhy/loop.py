@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from knowhy import reflection
 from knowhy.baseline import metric_error
-from knowhy.engine import evidence
-from knowhy.engine.beliefs import Beliefs, contrast_pairs
+from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.diagnostics import derive
 from knowhy.engine.policy import MENDABLE
 from knowhy.errors import SubjectError
@@ -22,12 +22,8 @@ from knowhy.model.decision import Budget, Decision
 from knowhy.model.events import (
     ContrastRegistered,
     Event,
-    EvidenceUpdated,
-    ParameterChanged,
-    Record,
     RunEnded,
     RunStarted,
-    TheoryProposed,
     TrialCompleted,
     TrialFailed,
     TrialProposed,
@@ -37,8 +33,7 @@ from knowhy.model.events import (
 from knowhy.model.observation import Failure, Observation, Outcome
 from knowhy.model.space import same_point
 from knowhy.model.state import State, fold
-from knowhy.model.theory import ParameterRequest, Theory
-from knowhy.model.trial import Running, Waiting
+from knowhy.model.trial import Running
 from knowhy.ports import Executor, Journal, Policy, Subject, Theorist
 
 SLOW = 20.0  # seconds: trials longer than this are not worth deciding ahead of
@@ -109,7 +104,7 @@ class Loop:
         limits = self.limits
         self.append(RunStarted(limits.trials, limits.budget, limits.workers, self.policy.name))
         if not self.state.theories:
-            self.append(*self.theories(self.state))
+            self.append(*reflection.theories(self.beliefs, self.theorists, self.state))
         if len(self.state.order) > len(self.state.updates):
             self.reflect()
         reason = STOPPED
@@ -208,38 +203,7 @@ class Loop:
 
     def reflect(self) -> None:
         """Evidence, beliefs and new theories after the trial that ended last, in one write."""
-        events: list[Event] = []
-        found = dict(self.state.evidence)
-        for name, contrast in self.state.contrasts.items():
-            pairs = contrast_pairs(self.state, name)
-            if pairs and (name not in found or len(pairs) > found[name].pairs):
-                old = found.get(name)
-                found[name] = replace(evidence.weigh(contrast, pairs), certified=bool(old and old.certified))
-        found = evidence.certify(found)
-        events += [EvidenceUpdated(e) for n, e in found.items() if e != self.state.evidence.get(n)]
-        events.append(self.beliefs.update(self.state))
-        ahead = fold([Record(self.state.seq + 1 + i, self.state.time, e, "") for i, e in enumerate(events)], self.state)
-        self.append(*events, *self.theories(ahead))
-
-    def theories(self, state: State) -> list[Event]:
-        """What the theorists have to say: new theories that are not old ones in other words, and parameters to open."""
-        events: list[Event] = []
-        known = list(state.theories.values())
-        for theorist in self.theorists:
-            for said in theorist.propose(state):
-                if isinstance(said, ParameterRequest):
-                    parameter = state.space[said.parameter]
-                    if not parameter.active:
-                        opened = replace(parameter, active=True)
-                        events.append(ParameterChanged(opened, "opened", said.reason, said.by))
-                    continue
-                theory: Theory = replace(said, id=f"T{len(known) + 1}", after=len(state.order))
-                parsed = self.beliefs.claims(state, theory.claims)
-                if len(parsed) < len(theory.claims) or any(self.beliefs.same(state, theory, k) for k in known):
-                    continue
-                known.append(theory)
-                events.append(TheoryProposed(theory, self.beliefs.prior(state, theory.claims)))
-        return events
+        self.append(*reflection.after_trial(self.beliefs, self.theorists, self.state))
 
     def refuse_broken(self, failure: Failure, number: int) -> None:
         """Stop at once where the subject does not even work as it is: more trials would teach nothing."""
@@ -248,16 +212,9 @@ class Loop:
             return
         self.append(RunEnded(f"the default configuration failed: {failure.message}"))
         if failure.kind == "no_metric":
-            state = self.state
-            raise metric_error(
-                tuple(failure.metrics),
-                tuple(o.metric for o in state.objectives),
-                tuple(c.metric for c in state.constraints),
-            )
+            wanted = tuple(o.metric for o in self.state.objectives)
+            raise metric_error(tuple(failure.metrics), wanted, tuple(c.metric for c in self.state.constraints))
         raise SubjectError(
             f"the subject fails as it is, with its default configuration: {failure.message}",
             f"run it by hand until it works, then again; the log is in {os.path.join(self.folder, f'{number:05d}')}",
         )
-
-
-__all__ = ["ATTEMPTS", "DONE", "SLOW", "STOPPED", "Limits", "Waiting", "run"]
