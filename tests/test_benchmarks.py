@@ -171,6 +171,14 @@ def test_summary() -> None:
     assert {d["strategy"] for d in data} == {"theory", "tpe", "random"}
 
 
+def test_a_study_that_finds_better_than_was_known_sets_the_mark() -> None:
+    known = PROBLEMS["elastic_net"].best
+    results = [_result("theory", 0, [known - 1.0], "elastic_net"), _result("tpe", 0, [known], "elastic_net")]
+    made = summary.summarise(results, (1,))["1"]["strategies"]
+    assert made["theory"]["mean"] == 0.0
+    assert 0.0 < made["tpe"]["mean"] < 1.0
+
+
 @pytest.mark.parametrize("strategy", ["theory", "tpe", "cmaes", "optuna-tpe"])
 def test_a_study_starts_at_the_default_and_repeats(strategy: str) -> None:
     problem = PROBLEMS["pressure_vessel"]

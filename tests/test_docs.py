@@ -102,8 +102,9 @@ def constants_block() -> str:
         "everywhere: share of the settings": predicates.AGREEMENT,
         "share of learning, at the start": policy.LEARN_FIRST,
         "and if it fell to the end alone": policy.LEARN_LAST,
-        "fresh rounds for which trials are kept": policy.PAIRS,
-        "trials of a round, as planned for": 2 * policy.ROUND,
+        "fresh rounds for which trials are kept": policy.ROUNDS,
+        "budget from which a theory is verified beside the incumbent": policy.TWO_THEORIES[0],
+        "budget from which two are": policy.TWO_THEORIES[1],
         "alpha of certificates": evidence.ALPHA,
     }
     lines = [f"| {what} | {value:g} |" for what, value in rows.items()]

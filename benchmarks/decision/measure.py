@@ -14,15 +14,15 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.decision.subject import OBJECTIVE, SPACE, observe, points
 from benchmarks.studies import Clock, Result
+from knowhy import reflection
 from knowhy.engine.mind import Mind
 from knowhy.engine.policy import TheoryPolicy
 from knowhy.engine.posterior import fitted_at
-from knowhy.execution.inline import InlineExecutor, InlineSubject
 from knowhy.journal.memory import MemoryJournal
-from knowhy.loop import Limits, Loop
 from knowhy.model.decision import Budget
 from knowhy.model.events import Event, RunStarted, StudyCreated, TrialCompleted, TrialProposed, TrialStarted
 from knowhy.model.space import Point
+from knowhy.model.state import State, fold
 from knowhy.model.trial import Proposal
 from knowhy.samplers.projection import OptunaSampler, gp, tpe
 
@@ -56,56 +56,51 @@ def perform(task: Task) -> Result:
 
 
 def _theory(trials: int) -> Result:
-    mind = Mind()
-    policy = TheoryPolicy(mind.beliefs)
-    journal = MemoryJournal(Clock())
-    limits = Limits(2 * trials)  # far from the end: nothing is held back for verification yet
-    journal.append([StudyCreated("cost", (OBJECTIVE,), SPACE, 0, {"kind": "benchmark"}, "benchmark")])
     from knowhy.theorists.builtin import Builtin  # the measured process only: peers do not pay for it
 
-    loop = Loop(
-        journal,
-        InlineSubject(),
-        InlineExecutor(lambda p, s: {}),
-        policy,
-        [Builtin()],
-        mind.beliefs,
-        limits,
-        "",
-        _ignore,
-    )
-    loop.append(RunStarted(limits.trials, None, 1, policy.name))
+    mind, journal = Mind(), MemoryJournal(Clock())
+    policy, theorists = TheoryPolicy(mind.beliefs), [Builtin()]
+    budget = Budget(2 * trials)  # far from the end: nothing is held back for verification yet
     known = points(trials + _STEPS, 0)
+    state = State()
+
+    def append(*events: Event) -> None:
+        nonlocal state
+        state = fold(journal.append(events), state)
+
+    def reflect() -> None:
+        append(*reflection.after_trial(mind.beliefs, theorists, state))
 
     def reach(count: int) -> None:
         """Add trials up to ``count``, and think about the last."""
-        done = len(loop.state.order)
+        done = len(state.order)
         if count > done:
-            loop.append(*(e for n in range(done + 1, count + 1) for e in _events(n, known[n - 1])))
-            loop.reflect()
+            append(*(e for n in range(done + 1, count + 1) for e in _events(n, known[n - 1])))
+            reflect()
 
     def step() -> tuple[float, float]:
         """Decide, run the trial that was decided, think about it; processor seconds of the first and the last."""
         started = time.process_time()
-        decision = policy.decide(loop.state, Budget(limits.trials))
+        decision = policy.decide(state, budget)
         decided = time.process_time() - started
-        number = len(loop.state.order) + 1
-        loop.append(*_events(number, decision.proposals[0].point))
+        append(*_events(len(state.order) + 1, decision.proposals[0].point))
         started = time.process_time()
-        loop.reflect()
+        reflect()
         return decided, time.process_time() - started
 
+    append(StudyCreated("cost", (OBJECTIVE,), SPACE, 0, {"kind": "benchmark"}, "benchmark"))
+    append(RunStarted(budget.trials, None, 1, policy.name))
+    append(*reflection.theories(mind.beliefs, theorists, state))
     for early in (1, 2, 12, 25):
         reach(min(early, trials))
-    loop.append(*loop.theories(loop.state))
     refit = fitted_at(trials)
     reach(max(2, refit - 2))
     before = _memory()
-    policy.decide(loop.state, Budget(limits.trials))
+    policy.decide(state, budget)
     reach(refit - 1)
     _, update = step()
     started = time.process_time()
-    policy.decide(loop.state, Budget(limits.trials))
+    policy.decide(state, budget)
     fitted = (time.process_time() - started, update)
     reach(trials - 1)
     steps = [step() for _ in range(_STEPS)]
@@ -115,14 +110,10 @@ def _theory(trials: int) -> Result:
         "update": [u for _, u in usual],
         "refit": fitted,
         "share": 1.0 / max(1, refit // 5),
-        "theories": len(loop.state.theories),
+        "theories": len(state.theories),
         "added": _peak() - before,
         "peak": _peak(),
     }
-
-
-def _ignore(state: object) -> None:
-    return
 
 
 def _events(number: int, point: Point) -> tuple[Event, ...]:

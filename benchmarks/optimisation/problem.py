@@ -61,7 +61,7 @@ class Problem:
                 self._truths[key] = math.fsum(values) / len(values)
         return self._truths[key]
 
-    def regret(self, value: float) -> float:
-        """A true value as regret: 0 is the best known, 1 the default configuration (above 1: worse than that)."""
-        default = self.truth(self.space.defaults())
-        return (value - self.best) / (default - self.best)
+    def regret(self, value: float, best: float | None = None) -> float:
+        """A true value as regret: 0 is ``best`` (the best known), 1 the default (above 1: worse than that)."""
+        least = self.best if best is None else best
+        return (value - least) / (self.truth(self.space.defaults()) - least)

@@ -17,6 +17,18 @@ Value = dict[tuple[str, int], float]  # regret by problem and seed
 WORST = 10.0  # regrets are cut here, so that one terrible start does not decide a mean
 
 
+def best(results: Results) -> dict[str, float]:
+    """For each problem the best true value: that known beforehand, or a better one that a study found."""
+    found: dict[str, float] = {}
+    for r in results:
+        problem = PROBLEMS[str(r["problem"])]
+        seen = [problem.best, found.get(problem.name, math.nan), *(v for v in r["incumbents"] if v is not None)]
+        found[problem.name] = problem.objective.sign * min(
+            problem.objective.sign * float(v) for v in seen if not math.isnan(v)
+        )
+    return found
+
+
 def at(results: Results, trials: int) -> dict[str, Value]:
     """For each strategy, the regret at ``trials`` by problem and seed.
 
@@ -24,13 +36,19 @@ def at(results: Results, trials: int) -> dict[str, Value]:
     that is at least as long. No configuration at all counts as ``WORST``.
     """
     found: dict[str, Value] = {}
+    least = best(results)
     for r in sorted(results, key=lambda r: -int(r["trials"])):
         if int(r["trials"]) == trials or (r["strategy"] != "theory" and int(r["trials"]) > trials):
             values = r["incumbents"][:trials]
             value = next((v for v in reversed(values[-1:]) if v is not None), None)
-            regret = WORST if value is None else PROBLEMS[str(r["problem"])].regret(float(value))
+            regret = WORST if value is None else _regret(r, float(value), least)
             found.setdefault(str(r["strategy"]), {})[str(r["problem"]), int(r["seed"])] = min(regret, WORST)
     return found
+
+
+def _regret(result: Mapping[str, Any], value: float, least: Mapping[str, float]) -> float:
+    name = str(result["problem"])
+    return PROBLEMS[name].regret(value, least[name])
 
 
 def ranks(values: Mapping[str, Value], keys: Sequence[tuple[str, int]]) -> dict[str, float]:
@@ -99,8 +117,8 @@ def tables(summary: Mapping[str, Any]) -> str:
         names = list(made["strategies"])
         rows = []
         for problem, by in made["problems"].items():
-            best = min(by.values())
-            cells = [f"**{_number(by[s])}**" if by[s] <= best + 1e-9 else _number(by[s]) for s in names]
+            lowest = min(by.values())
+            cells = [f"**{_number(by[s])}**" if by[s] <= lowest + 1e-9 else _number(by[s]) for s in names]
             rows.append([problem, *cells])
         parts.append("Median regret by problem:\n\n" + _markdown(["problem", *names], rows))
     return "\n".join(parts)
@@ -121,10 +139,10 @@ def chart(results: Results) -> dict[str, object]:
     for r in results:
         key = (str(r["problem"]), str(r["strategy"]))
         longest[key] = max(longest.get(key, 0), int(r["trials"]))
-    data = []
+    data, least = [], best(results)
     for (problem, strategy), trials in sorted(longest.items()):
         runs = [
-            [None if v is None else PROBLEMS[problem].regret(float(v)) for v in r["incumbents"]]
+            [None if v is None else _regret(r, float(v), least) for v in r["incumbents"]]
             for r in results
             if (r["problem"], r["strategy"], r["trials"]) == (problem, strategy, trials)
         ]

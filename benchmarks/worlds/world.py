@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -109,14 +110,19 @@ class World:
         complete = self.space.complete(point)
         if self.failing is not None and self.latent([complete])[0] < 0:
             return Failure(self.failing.kind, self.failing.message, duration=60.0, exit_code=1)
-        rng = np.random.default_rng([seed, *self.name.encode()])
+        # A seed does something of the same to every configuration, and something to each of its own.
+        common = np.random.default_rng([seed, *self.name.encode()])
+        own = zlib.crc32(repr(sorted(complete.items())).encode())
+        rng = np.random.default_rng([seed, own, *self.name.encode()])
         clean = {name: float(value[0]) for name, value in self.truth([complete]).items() if name != "gap"}
         sd = self.noise.sd
         if self.noise.factor is not None:
             sd *= float(self.noise.factor(Columns(self.space, [complete]))[0])
         metrics = {}
         for name, value in clean.items():
+            shared = common.standard_normal() if self.noise.tail is None else common.standard_t(self.noise.tail)
             kick = rng.standard_normal() if self.noise.tail is None else rng.standard_t(self.noise.tail)
+            kick = np.sqrt(0.5) * (kick + shared)
             metrics[name] = value + sd * float(kick) * (0.5 if name == "train_loss" else 1.0)
         curves = _curves(metrics, rng)
         if "val_loss" in metrics and "train_loss" in metrics:

@@ -24,8 +24,9 @@ from knowhy.model.space import Point
 from knowhy.model.state import State
 from knowhy.model.trial import Failed, Proposal, Purpose
 
-LEARN_FIRST, LEARN_LAST = 0.65, 0.1
-PAIRS, ROUND = 7, 2
+LEARN_FIRST, LEARN_LAST = 0.8, 0.1
+ROUNDS = 6  # as many wins in a row certify
+TWO_THEORIES = (60, 100)  # budgets from which one and two theories are verified beside the incumbent
 MENDABLE = ("exit", "no_metric", "setup")
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
 _NOTHING = 0.003  # expected improvement, in spreads, below which the search is over
@@ -232,7 +233,8 @@ def reserve(budget: Budget, *, deterministic: bool = False) -> int:
         return 0
     if deterministic:
         return 2
-    return min(2 * ROUND * PAIRS, int(0.34 * budget.trials)) // 2 * 2
+    arms = 2 + (budget.trials >= TWO_THEORIES[0]) + (budget.trials >= TWO_THEORIES[1])
+    return min(ROUNDS * arms, int(0.34 * budget.trials)) // 2 * 2
 
 
 def learning_share(progress: float) -> float:

@@ -290,12 +290,14 @@ class Posterior:
         at = None
         if held is not None:
             at = next((i for i, t in enumerate(trials) if same_point(t.proposal.point, held.treatment)), None)
+            found = self.state.evidence.get(held.id)
+            if found is not None and 2 * found.wins <= found.pairs:
+                at = None  # fresh runs speak against it: it holds no place
         if held is not None and at is not None:
             draws = objective.sign * self.response(objective.metric).draws(rows[[leader, at]])
-            found = self.state.evidence.get(held.id)
             left = self.state.run.trials - len(self.state.trials) if self.state.run else 0
             # With no trials left to verify another, the one with fresh runs in its favour is what can be reported.
-            kept = found is not None and 2 * found.wins > found.pairs and left < 2
+            kept = held.id in self.state.evidence and left < 2
             if kept or np.mean(draws[:, 0] < draws[:, 1]) < _CLEARLY:
                 leader = at
         return trials[leader]

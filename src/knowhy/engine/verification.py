@@ -194,4 +194,7 @@ def _reason(state: State, posterior: Posterior, contrasts: list[Contrast]) -> st
 
 def _hopeless(found: Evidence | None) -> bool:
     """Whether a contrast has lost so often that more pairs would be a waste."""
-    return found is not None and found.pairs >= 4 and found.pairs - found.wins >= 0.4 * found.pairs
+    if found is None:
+        return False
+    losses = found.pairs - found.wins
+    return (found.pairs >= 4 and losses >= 0.4 * found.pairs) or (found.wins == 0 and losses >= 3)
