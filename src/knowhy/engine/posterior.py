@@ -27,7 +27,7 @@ DRAWS = 512
 FAILURE = "failure"
 SMOOTH, SPARSE, ADDITIVE, QUADRATIC, STRUCTURES = 0.25, 0.2, 0.22, 0.18, 0.15
 _MOST_POINTS, _FIT_POINTS = 400, 160
-_CLEARLY = 0.9
+_CLEARLY, _SPARE = 0.9, 24
 
 
 def fitted_at(count: int) -> int:
@@ -274,7 +274,8 @@ class Posterior:
     def incumbent(self) -> Completed | None:
         """The tried configuration with the best posterior mean of the first objective.
 
-        One that is being verified keeps its place unless another is better in nine draws of ten.
+        One that is being verified keeps its place unless fresh runs speak against it, or another is better in
+        nine draws of ten while there is time to verify that as well.
         """
         trials, rows = self.candidates
         if not trials:
@@ -296,8 +297,8 @@ class Posterior:
         if held is not None and at is not None:
             draws = objective.sign * self.response(objective.metric).draws(rows[[leader, at]])
             left = self.state.run.trials - len(self.state.trials) if self.state.run else 0
-            # With no trials left to verify another, the one with fresh runs in its favour is what can be reported.
-            kept = held.id in self.state.evidence and left < 2
+            # Changing horses is for those who have trials left to verify another with, and to spare.
+            kept = left < _SPARE
             if kept or np.mean(draws[:, 0] < draws[:, 1]) < _CLEARLY:
                 leader = at
         return trials[leader]
