@@ -231,7 +231,7 @@ def test_the_settings_file_shown_is_what_knowhy_writes(tmp_path: Path) -> None:
         script=SCRIPT.name,
         objectives=[Objective("val_loss")],
         parameters=found.parameters,
-        run={"trials": 40, "workers": 2, "strategy": "theory"},
+        run={"trials": 60, "workers": 2, "strategy": "theory"},
         notes=found.notes,
     )
     at = 0
