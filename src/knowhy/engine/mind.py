@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knowhy.engine import claims
+from knowhy.engine import claims, design
 from knowhy.engine.beliefs import Beliefs, contrast_pairs, known_metrics, share
 from knowhy.engine.encoding import Array
 from knowhy.engine.information import information
@@ -18,7 +18,7 @@ from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
 from knowhy.model.decision import Budget, Option
 from knowhy.model.space import same_point
 from knowhy.model.state import State
-from knowhy.model.theory import OnlyThrough, Scope
+from knowhy.model.theory import OnlyThrough, Scope, Theory
 from knowhy.model.trial import Completed, Failed
 
 
@@ -59,7 +59,7 @@ class Mind:
         if after.quantity is not None and len(posterior.completed):
             low, middle, high = (float(q) for q in np.quantile(after.quantity, [0.05, 0.5, 0.95]))
         supporting, opposing = self._evidence(state, posterior, after.holds, metrics)
-        settle, settle_bits = self._settle(posterior, after.holds, metrics)
+        settle, settle_bits = self._settle(posterior, claims.render(claim), after.holds, metrics)
         return Judgement(
             claims.render(claim),
             prior,
@@ -98,20 +98,23 @@ class Mind:
             tuple(number[i] for i in order[::-1][:5] if ratio[i] < -0.05),
         )
 
-    def _settle(self, posterior: Posterior, holds: Bits, metrics: Sequence[str]) -> tuple[str, float]:
-        metric = next(iter(metrics), posterior.state.objective.metric)
+    def _settle(self, posterior: Posterior, sentence: str, holds: Bits, metrics: Sequence[str]) -> tuple[str, float]:
+        """The trial that would teach most about a claim, in words, and its bits; of equals, the plainest."""
+        state = posterior.state
+        metric = next(iter(metrics), state.objective.metric)
         response = posterior.response(metric)
-        rng = np.random.default_rng([posterior.state.seed, 11])
-        rows = [posterior.encoder.sample(96, posterior.state.seed + 3)]
-        base = posterior.rows([posterior.state.space.defaults()])
-        rows += [base, posterior.encoder.neighbours(base[0], 64, 0.35, rng)]
-        pool = posterior.encoder.snap(np.concatenate(rows))
-        bits = information(holds[None], response.draws(pool), response.noise, rng)[0]
-        at = int(np.argmax(bits))
-        point = posterior.encoder.decode(pool[at])[0]
-        defaults = posterior.state.space.defaults()
-        words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in point.items() if v != defaults[k]]
-        return " ".join(words) or "the default configuration on another seed", float(bits[at])
+        asked = design.Open((Theory("", "", "", (sentence,)),), holds[None], np.ones(1), (tuple(metrics),))
+        rows = design.candidates(self.beliefs, posterior, asked, state.seed + 3)
+        bits = information(holds[None], response.draws(rows), response.noise, np.random.default_rng([state.seed, 11]))[
+            0
+        ]
+        close = np.flatnonzero(bits >= 0.9 * bits.max())
+        defaults = state.space.defaults()
+        points = posterior.encoder.decode(rows[close])
+        changed = [{k: v for k, v in p.items() if v != defaults[k]} for p in points]
+        at = min(range(len(close)), key=lambda i: (len(changed[i]), -bits[close[i]]))
+        words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in changed[at].items()]
+        return " ".join(words) or "the default configuration on another seed", float(bits[close[at]])
 
     def effects(self, state: State, metric: str) -> tuple[MainEffect, ...]:
         """How ``metric`` responds to each parameter that varies, the most important first."""
