@@ -92,6 +92,7 @@ def constants_block() -> str:
         "of the sparse model": posterior.SPARSE,
         "of the additive model": posterior.ADDITIVE,
         "of the quadratic model": posterior.QUADRATIC,
+        "of the idle model": posterior.IDLE,
         "of structural models, together": posterior.STRUCTURES,
         "draws": posterior.DRAWS,
         "hyperparameter particles for each model": surrogate.PARTICLES,

@@ -83,6 +83,12 @@ def test_the_budget_is_a_total_over_calls(whole: list[list[Event]]) -> None:
     assert len(state.trials) == 16
 
 
+@pytest.mark.parametrize("trials", [3, 6, 7, 9])
+def test_a_contrast_never_goes_beyond_the_budget(trials: int) -> None:
+    state, _ = study(trials, space=SMALL, function=small)
+    assert len(state.trials) == trials
+
+
 def test_failures_are_recorded_as_failures_and_teach_where_they_lie() -> None:
     def fails(p: Point, seed: int) -> Observation | Failure:
         if float(p["lr"]) > 0.02:

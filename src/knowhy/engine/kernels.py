@@ -1,8 +1,8 @@
 """Covariance families: what a response function may look like.
 
-Each family works on encoded rows and a vector of log hyperparameters. Three of them stand for three
-pictures of the world: anything smooth (``Ard``), effects that add up (``Additive``), and the response
-surface of classical experimental design, linear and quadratic with pairwise products (``Quadratic``).
+Each family works on encoded rows and a vector of log hyperparameters. Four of them stand for four
+pictures of the world: anything smooth (``Ard``), effects that add up (``Additive``), the response surface of
+classical experimental design, linear and quadratic with pairwise products (``Quadratic``), nothing at all (``Idle``).
 ``Ard`` on transformed columns is a structural theory, with a small discrepancy on the original columns
 so that a theory that is nearly true is not punished as false.
 
@@ -303,3 +303,33 @@ class Quadratic:
             return np.concatenate([z, z[:, upper[0]] * z[:, upper[1]] * factor], axis=1)
 
         return features
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing matters: a constant and noise. It keeps luck from being taken for an effect."""
+
+    slices: tuple[slice, ...]
+    name: str = "idle"
+    prior_mean: Array = field(default_factory=lambda: np.zeros(0))
+    prior_sd: Array = field(default_factory=lambda: np.zeros(0))
+
+    def distances(self, rows: Array, others: Array) -> Array:
+        """Only the shape counts."""
+        return np.zeros((1, len(rows), len(others)))
+
+    def covariance(self, theta: Array, distances: Array) -> Array:
+        """Zero (rows by others)."""
+        return np.zeros(distances.shape[1:])
+
+    def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
+        """Nothing to change."""
+        return np.zeros(0)
+
+    def variance(self, theta: Array, rows: Array) -> Array:
+        """Zero."""
+        return np.zeros(len(rows))
+
+    def basis(self, theta: Array, rng: np.random.Generator) -> Features:
+        """One feature that is always zero."""
+        return lambda rows: np.zeros((len(rows), 1))

@@ -178,6 +178,8 @@ class TheoryPolicy:
         worth = lesson.total / self._cost(posterior, rows, budget)
         close = np.flatnonzero(worth >= 0.8 * worth.max())
         at = int(close[np.argmax(score(rows[close]))])
+        if budget.trials - len(posterior.state.trials) < 2:
+            return rows[at : at + 1], float(lesson.total[at]), lesson.bits[:, at]
         pairs, totals, pair_bits = design.contrasts(self.beliefs, posterior, open_, seed)
         if len(pairs):
             costs = self._cost(posterior, pairs.reshape(-1, pairs.shape[2]), budget).reshape(-1, 2).sum(axis=1)

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
-from knowhy.engine.kernels import Additive, Ard, Family, Quadratic
+from knowhy.engine.kernels import Additive, Ard, Family, Idle, Quadratic
 from knowhy.engine.metric_names import goal
 from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
@@ -25,7 +25,7 @@ from knowhy.model.trial import Completed, Failed, Trial
 
 DRAWS = 512
 FAILURE = "failure"
-SMOOTH, SPARSE, ADDITIVE, QUADRATIC, STRUCTURES = 0.25, 0.2, 0.22, 0.18, 0.15
+SMOOTH, SPARSE, ADDITIVE, QUADRATIC, IDLE, STRUCTURES = 0.25, 0.2, 0.2, 0.15, 0.05, 0.15
 _MOST_POINTS, _FIT_POINTS = 400, 160
 _CLEARLY, _SPARE = 0.9, 24
 
@@ -111,6 +111,7 @@ class Posterior:
             (Ard("sparse", slices, sparse=True), SPARSE * rest),
             (Additive(slices), ADDITIVE * rest),
             (Quadratic(slices), QUADRATIC * rest),
+            (Idle(slices), IDLE * rest),
         ]
         return (*out, *((f, STRUCTURES / len(built)) for f in built))
 
