@@ -14,7 +14,6 @@ from knowhy.engine.information import failure_information, information, pending_
 from knowhy.engine.posterior import Posterior, place
 from knowhy.engine.predicates import Bits
 from knowhy.model.space import Point, Scalar
-from knowhy.model.state import State
 from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Theory
 from knowhy.model.trial import Predictive, Stake
 
@@ -235,8 +234,3 @@ def stakes(posterior: Posterior, open_: Open, row: Array, bits: Array) -> tuple[
         if best is not None:
             out.append(best[1])
     return tuple(out)
-
-
-def main_theory(state: State, made: Sequence[Stake]) -> Theory | None:
-    """The theory with most at stake."""
-    return state.theories[made[0].theory] if made else None
