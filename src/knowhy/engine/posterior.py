@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,10 +78,11 @@ class Posterior:
         self._memory = {} if memory is None else memory
         self.structures = tuple(structures)
         ended: list[Trial] = [state.trials[i] for i in state.order]
-        self.completed = [t for t in ended if isinstance(t, Completed)]
-        self.failed = [t for t in ended if isinstance(t, Failed) and t.failure.kind not in ("lost", "setup")]
-        points = [t.proposal.point for t in self.completed] + [t.proposal.point for t in self.failed]
-        covering = Encoder.covering(state.space, points)
+        # A lost worker or a full disk says nothing about the configuration.
+        self._ended = [t for t in ended if not (isinstance(t, Failed) and t.failure.kind in ("lost", "setup"))]
+        self.completed = [t for t in self._ended if isinstance(t, Completed)]
+        self.failed = [t for t in self._ended if isinstance(t, Failed)]
+        covering = Encoder.covering(state.space, [t.proposal.point for t in self._ended])
         more = [n for n in extra if n in state.space and n not in covering.names]
         self.encoder = Encoder(state.space, (*covering.names, *more)) if more else covering
         self.fits: dict[str, tuple[float, ...]] = {}
@@ -134,7 +136,7 @@ class Posterior:
     @cached_property
     def distinct(self) -> int:
         """How many different configurations have completed."""
-        return len(np.unique(self.rows([t.proposal.point for t in self.completed]).round(9), axis=0))
+        return len(self.runs)
 
     def _values(self, metric: str) -> Array:
         return np.array([t.observation.metrics[metric] for t in self.completed if metric in t.observation.metrics])
@@ -204,12 +206,7 @@ class Posterior:
         """The latent that is +1 where trials succeed and -1 where they fail; None while none has failed."""
         if not self.failed:
             return None
-        ended = [self.state.trials[i] for i in self.state.order]
-        trials = [
-            t
-            for t in ended
-            if isinstance(t, Completed) or (isinstance(t, Failed) and t.failure.kind not in ("lost", "setup"))
-        ]
+        trials = self._ended
         labels = np.array([1.0 if isinstance(t, Completed) else -1.0 for t in trials])
         data = surrogate.Data(self.rows([t.proposal.point for t in trials]), labels)
         families: list[tuple[Family, float]] = [(Ard("smooth", self.encoder.slices), 0.5)]
@@ -255,19 +252,21 @@ class Posterior:
     @cached_property
     def runs(self) -> Mapping[bytes, int]:
         """How often each configuration has completed, by ``place`` of its row."""
-        counts: dict[bytes, int] = {}
-        for row in self.rows([t.proposal.point for t in self.completed]):
-            counts[place(row)] = counts.get(place(row), 0) + 1
-        return counts
+        return Counter(self._places)
+
+    @cached_property
+    def _places(self) -> tuple[bytes, ...]:
+        """The configuration of each completed trial."""
+        return tuple(place(row) for row in self.rows([t.proposal.point for t in self.completed]))
 
     @cached_property
     def deterministic(self) -> bool:
         """Whether configurations that ran on several seeds always gave the very same objective."""
         values: dict[bytes, set[float]] = {}
         metric = self.state.objective.metric
-        for t, row in zip(self.completed, self.rows([t.proposal.point for t in self.completed]), strict=True):
+        for t, where in zip(self.completed, self._places, strict=True):
             if metric in t.observation.metrics:
-                values.setdefault(place(row), set()).add(t.observation.metrics[metric])
+                values.setdefault(where, set()).add(t.observation.metrics[metric])
         repeated = [v for k, v in values.items() if self.runs[k] > 1]
         return bool(repeated) and all(len(v) == 1 for v in repeated)
 
