@@ -100,7 +100,7 @@ def test_where_no_parameter_does_anything_no_effect_is_believed(seeds: range) ->
     theories = [_theory(i, s) for i, s in enumerate(EFFECTS, 1)]
     beliefs, priors = [], []
     for seed in seeds:
-        update = Beliefs().update(_state(30, seed, _noise, theories))
+        update = Beliefs().update(_state(30, seed, _noise, theories))[-1]
         beliefs.append([update.beliefs[t.id] for t in theories])
         priors.append([update.priors[t.id] for t in theories])
     print(f"mean belief {np.mean(beliefs):.3f}, mean prior {np.mean(priors):.3f}, largest {np.max(beliefs):.3f}")
@@ -110,7 +110,7 @@ def test_where_no_parameter_does_anything_no_effect_is_believed(seeds: range) ->
 
 
 def test_where_effects_are_real_they_are_found() -> None:
-    update = Beliefs().update(_known())
+    update = Beliefs().update(_known())[-1]
     believed = {t.title: update.beliefs[t.id] for t in ALL}
     assert believed["raising dropout from 0.1 to 0.5 lowers val_loss"] > 0.85
     assert believed["lr does not matter for val_loss"] < 0.1
@@ -135,7 +135,7 @@ def test_beliefs_are_coherent() -> None:
 
 def test_a_claim_is_judged_as_a_theory_that_makes_it() -> None:
     mind, state = Mind(), _known()
-    update = mind.beliefs.update(state)
+    update = mind.beliefs.update(state)[-1]
     for theory in ALL:
         judged = mind.judge(state, theory.claims[0])
         assert judged.belief == pytest.approx(update.beliefs[theory.id], abs=1e-9), theory.title
@@ -148,7 +148,7 @@ def test_a_theory_about_a_parameter_that_is_held_is_open_and_not_settled() -> No
     held = Space(tuple(replace(p, active=p.name != "dropout") for p in SMALL))
     theories = [_theory(1, EFFECTS[2]), _theory(2, "dropout does not matter for val_loss")]
     state = _state(12, 2, _planted, theories, held)
-    update = Beliefs().update(state)
+    update = Beliefs().update(state)[-1]
     for theory in theories:
         assert 0.02 < update.beliefs[theory.id] < 0.7
         assert 0.02 < update.priors[theory.id] < 0.7
@@ -183,7 +183,7 @@ def test_two_minds_think_alike() -> None:
     state = _known()
     warm = Beliefs()
     warm.update(_state(10, 5, _planted, ALL))
-    one, two = warm.update(state), Beliefs().update(state)
+    one, two = warm.update(state)[-1], Beliefs().update(state)[-1]
     assert one == two
 
 
@@ -191,10 +191,10 @@ def test_going_on_from_what_was_recorded_gives_the_same_beliefs() -> None:
     """The journal keeps the fits: a fresh mind restores them and does not fit again to something else."""
     before = _state(16, 3, _planted, ALL[:5])
     beliefs = Beliefs()
-    update = beliefs.update(before)
+    update = beliefs.update(before)[-1]
     assert isinstance(update, BeliefsUpdated)
     after = replace(before, fits=update.fits)
-    fresh = Beliefs().update(after)
+    fresh = Beliefs().update(after)[-1]
     assert fresh.beliefs == update.beliefs
     assert {k: v for k, v in fresh.fits.items() if k in update.fits} == update.fits
 
@@ -230,7 +230,7 @@ def test_where_trials_fail_is_learnt() -> None:
     def outcome(point: Point, rng: np.random.Generator) -> Outcome:
         return Failure("nan", "diverged", 1.0) if float(point["lr"]) > 0.02 else _planted(point, rng)  # type: ignore[arg-type]
 
-    update = Beliefs().update(_state(28, 7, outcome, theories))
+    update = Beliefs().update(_state(28, 7, outcome, theories))[-1]
     assert update.beliefs["T1"] > 0.5
     assert update.beliefs["T2"] < 0.05
     assert 0.0 < update.priors["T1"] < 0.5

@@ -529,7 +529,8 @@ def test_time_left_is_a_range() -> None:
 def test_the_live_view_fits_the_terminal(done: Path, width: int) -> None:
     study = Study.open("train")
     console = render.Console(file=open(os.devnull, "w"), force_terminal=True, width=width, height=24)  # noqa: SIM115
-    with live.LiveView(study.mind, console) as view:
+    with live.LiveView(console) as view:
+        view.judged(study.state, study.mind)
         view.watch(study.state)
         frame = view._draw()
     with console.capture() as capture:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from knowhy.engine.encoding import Array, Encoder
-from knowhy.engine.kernels import Additive, Ard, Family, Quadratic
+from knowhy.engine.finite import Quadratic
+from knowhy.engine.kernels import Additive, Ard, Family
 from knowhy.engine.structure import structural_family
 from knowhy.model.space import Space, choice, integer, real
 from knowhy.model.theory import OnlyThrough
@@ -82,14 +83,15 @@ def test_random_features_reproduce_the_covariance(name: str) -> None:
     """Averaged over 60 bases the error of one entry is about scale / sqrt(60 * features) <= 0.033 scale; 4 sds."""
     family, theta, rows = _setup(name, 5, 15)
     k = family.covariance(theta, family.distances(rows, rows))
-    bases = [family.basis(theta, np.random.default_rng(i))(rows).astype(float) for i in range(60)]
+    rngs = [np.random.default_rng(i) for i in range(60)]
+    bases = family.basis(np.repeat(theta[None], 60, axis=0), rngs)(rows).astype(float)
     mean = np.mean([phi @ phi.T for phi in bases], axis=0)
     assert np.abs(mean - k).max() < 0.13 * float(family.variance(theta, rows).max())
 
 
 def test_the_features_of_the_response_surface_are_exact() -> None:
     family, theta, rows = _setup("quadratic", 6, 15)
-    phi = family.basis(theta, np.random.default_rng(0))(rows)
+    phi = family.basis(theta[None], [np.random.default_rng(0)])(rows)[0]
     k = family.covariance(theta, family.distances(rows, rows))
     assert phi @ phi.T == pytest.approx(k, rel=1e-9, abs=1e-12)
 
@@ -118,3 +120,12 @@ def test_a_structural_model_hardly_tells_settings_with_the_same_combination_apar
 def test_a_combination_that_cannot_be_formed_has_no_model() -> None:
     assert structural_family(ENCODER, OnlyThrough("loss", "lr", "drop", "/")) is None  # drop is linear
     assert structural_family(ENCODER, OnlyThrough("loss", "lr", "act", "/")) is None
+
+
+@every_family
+def test_many_covariances_are_those_of_one_after_another(name: str) -> None:
+    family, theta, rows = _setup(name, 7, 20)
+    thetas = theta + np.linspace(-1.0, 1.0, 5)[:, None]
+    distances = family.distances(rows[:8], rows[8:])
+    each = np.array([family.covariance(t, distances) for t in thetas])
+    assert family.covariances(thetas, distances) == pytest.approx(each, rel=1e-12, abs=1e-14)

@@ -69,7 +69,7 @@ def _theory(trials: int) -> Result:
         state = fold(journal.append(events), state)
 
     def reflect() -> None:
-        append(*reflection.after_trial(mind.beliefs, theorists, state))
+        append(*reflection.after_trials(mind.beliefs, theorists, state))
 
     def reach(count: int) -> None:
         """Add trials up to ``count``, and think about the last."""

@@ -7,47 +7,22 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from knowhy import reflection
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.diagnostics import derive
 from knowhy.errors import MetricError, UsageError
-from knowhy.loop import Limits, Loop
+from knowhy.ledger import Ledger
 from knowhy.model.decision import Budget
 from knowhy.model.events import (
-    ContrastRegistered,
-    Event,
     RunStarted,
     TrialCompleted,
     TrialFailed,
-    TrialProposed,
     TrialStarted,
 )
-from knowhy.model.job import Job
 from knowhy.model.observation import Failure, FailureKind, Observation, Outcome
 from knowhy.model.state import State
 from knowhy.model.trial import Proposal, Running, Waiting
 from knowhy.ports import Journal, Policy, Theorist
-
-
-class ByHand:
-    """Subject and executor where a person runs the trials: nothing is laid out, and nothing is started."""
-
-    def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
-        """A job that nobody runs."""
-        return Job(proposal.trial, (), folder, "", "", tuple(required))
-
-    def submit(self, job: Job) -> None:
-        """Leave it to the person."""
-
-    def wait(self, timeout: float) -> list[tuple[int, Outcome]]:
-        """Nothing ends here."""
-        return []
-
-    def cancel(self, trial: int) -> None:
-        """Nothing runs here."""
-
-    def close(self) -> None:
-        """Nothing is open here."""
+from knowhy.thinking import Thinker
 
 
 class Dialogue:
@@ -55,49 +30,56 @@ class Dialogue:
 
     def __init__(self, journal: Journal, policy: Policy, theorists: Sequence[Theorist], beliefs: Beliefs) -> None:
         """Read the journal as it stands; the caller holds its lease."""
-        hand = ByHand()
-        self._policy = policy
-        self._loop = Loop(journal, hand, hand, policy, theorists, beliefs, Limits(0, None, 0), "", lambda state: None)
+        self._thinker = Thinker(policy, theorists, beliefs, aside=False)
+        self._strategy = policy.name
+        self._ledger = Ledger(journal)
 
     @property
     def state(self) -> State:
         """The study after what was asked and told."""
-        return self._loop.state
+        return self._ledger.state
 
     def ask(self, trials: int) -> Proposal | None:
         """The next trial to run, its predictions written down; None when ``trials`` are spent or nothing is left."""
-        loop = self._loop
-        if loop.state.run is None or loop.state.run.trials != trials:
-            loop.append(RunStarted(trials, None, 1, self._policy.name))
-        if not loop.state.theories:
-            loop.append(*reflection.theories(loop.beliefs, loop.theorists, loop.state))
-        waiting = [t.proposal for t in loop.state.pending if isinstance(t, Waiting)]
+        run = self.state.run
+        if run is None or run.trials != trials:
+            self._ledger.append(RunStarted(trials, None, 1, self._strategy))
+        waiting = self._waiting()
         if not waiting:
-            decision = self._policy.decide(loop.state, Budget(trials))
-            events: list[Event] = [ContrastRegistered(c) for c in decision.contrasts]
-            loop.append(*events, *(TrialProposed(proposal) for proposal in decision.proposals))
-            waiting = list(decision.proposals)
+            running = sum(isinstance(t, Running) for t in self.state.pending)
+            self._think(Budget(trials), running + 1, reflect=not self.state.theories)
+            waiting = self._waiting()
         if not waiting:
             return None
-        loop.append(TrialStarted(waiting[0].trial, 1))
+        self._ledger.append(TrialStarted(waiting[0].trial, 1))
         return waiting[0]
+
+    def _waiting(self) -> list[Proposal]:
+        return [t.proposal for t in self.state.pending if isinstance(t, Waiting)]
+
+    def _think(self, budget: Budget, ready: int, *, reflect: bool) -> None:
+        self._thinker.start(self.state, budget, ready, reflect=reflect)
+        thought = self._thinker.take()
+        assert thought is not None  # it was had within start
+        self._ledger.append(*thought.events)
 
     def tell(self, trial: int, outcome: Outcome) -> None:
         """Write down how ``trial`` ended and update the beliefs; raises UsageError."""
-        loop = self._loop
-        running = loop.state.trials.get(trial)
+        running = self.state.trials.get(trial)
         if not isinstance(running, Running):
-            asked = ", ".join(str(t.proposal.trial) for t in loop.state.pending if isinstance(t, Running))
+            asked = ", ".join(str(t.proposal.trial) for t in self.state.pending if isinstance(t, Running))
             raise UsageError(
                 f"trial {trial} is not waiting for a result", f"those that are: {asked}" if asked else "ask first"
             )
         if isinstance(outcome, Observation):
             duration = outcome.duration or max(0.0, time.time() - running.started)
             derived = derive(outcome.metrics, outcome.curves, duration)
-            loop.append(TrialCompleted(trial, Observation({**derived, **outcome.metrics}, duration, outcome.curves)))
+            self._ledger.append(
+                TrialCompleted(trial, Observation({**derived, **outcome.metrics}, duration, outcome.curves))
+            )
         else:
-            loop.append(TrialFailed(trial, outcome))
-        loop.reflect()
+            self._ledger.append(TrialFailed(trial, outcome))
+        self._think(Budget(0), 0, reflect=True)
 
 
 def outcome_of(

@@ -1,8 +1,9 @@
 """THE LOOP: journal -> state -> beliefs -> decision -> job -> event -> journal.
 
 Everything that happens is appended to the journal before anything rests on it, and the state is only ever
-the fold of what was appended. A run that is killed at any point goes on from there: trials that were proposed are
-run, trials that were running are run again under their own number, and what had ended is never run again.
+the fold of what was appended. Thinking goes on beside the trials (see ``thinking``); this thread alone writes.
+A run that is killed at any point goes on from there: trials that were proposed are run, trials that were running
+are run again under their own number, and what had ended is never run again.
 """
 
 from __future__ import annotations
@@ -12,31 +13,29 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from knowhy import reflection
 from knowhy.baseline import metric_error
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.diagnostics import derive
 from knowhy.engine.policy import MENDABLE
 from knowhy.errors import SubjectError
-from knowhy.model.decision import Budget, Decision
+from knowhy.ledger import Ledger
+from knowhy.model.decision import Budget
 from knowhy.model.events import (
-    ContrastRegistered,
-    Event,
     RunEnded,
     RunStarted,
     TrialCompleted,
     TrialFailed,
-    TrialProposed,
     TrialStarted,
     TrialWithdrawn,
 )
 from knowhy.model.observation import Failure, Observation, Outcome
 from knowhy.model.space import same_point
-from knowhy.model.state import State, fold
+from knowhy.model.state import State
 from knowhy.model.trial import Running
 from knowhy.ports import Executor, Journal, Policy, Subject, Theorist
+from knowhy.thinking import Thinker, Thought
 
-SLOW = 20.0  # seconds: trials longer than this are not worth deciding ahead of
+INSTANT, SLOW = 0.2, 20.0  # seconds: a single worker whose trials are shorter or longer waits, and decides knowing more
 ATTEMPTS = 3
 DONE = "the budget is spent"
 STOPPED = "stopped by the person"
@@ -62,19 +61,24 @@ def run(
     limits: Limits,
     folder: str,
     watch: Callable[[State], None] = lambda state: None,
+    judged: Callable[[State], None] = lambda state: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> State:
     """Run a study until its budget is spent, ``stop`` says so, or nothing is left to decide; returns its state.
 
-    ``folder`` is where trials get theirs. ``watch`` sees every new state. Raises SubjectError or
+    ``folder`` is where trials get theirs. ``watch`` sees every new state; ``judged`` those whose beliefs are new,
+    on the thread that thinks, where the engine can be asked at no one's cost. Raises SubjectError or
     MetricError when the default configuration itself does not work, JournalError when nothing more can be written.
     """
-    loop = Loop(journal, subject, executor, policy, theorists, beliefs, limits, folder, watch)
+    # A single worker takes turns with the thinking, so that what is proposed never hangs on how long a thought took.
+    thinker = Thinker(policy, theorists, beliefs, judged, aside=limits.workers > 1)
+    loop = Loop(journal, subject, executor, policy, thinker, limits, folder, watch)
     with journal.lease():
         try:
             return loop.run(stop)
         finally:
             executor.close()
+            thinker.close()
 
 
 class Loop:
@@ -86,58 +90,62 @@ class Loop:
         subject: Subject,
         executor: Executor,
         policy: Policy,
-        theorists: Sequence[Theorist],
-        beliefs: Beliefs,
+        thinker: Thinker,
         limits: Limits,
         folder: str,
         watch: Callable[[State], None],
     ) -> None:
         self.journal, self.subject, self.executor = journal, subject, executor
-        self.policy, self.theorists, self.beliefs = policy, theorists, beliefs
-        self.limits, self.folder, self.watch = limits, folder, watch
-        self.state = fold(journal.read())
+        self.policy, self.thinker = policy, thinker
+        self.limits, self.folder = limits, folder
+        self.ledger = Ledger(journal, watch)
         self.running: set[int] = set()
+        self.due = not self.state.theories or self.behind  # whether beliefs are to be updated
         self.idle = ""  # why the policy proposes nothing more
+        self.pace = 0.0  # seconds that the last thoughts took
+
+    @property
+    def state(self) -> State:
+        """The study as the journal has it."""
+        return self.ledger.state
+
+    @property
+    def behind(self) -> bool:
+        """Whether the trial that ended last has not been thought about."""
+        order, updates = self.state.order, self.state.updates
+        return bool(order) and (not updates or updates[-1].trial != order[-1])
 
     def run(self, stop: Callable[[], bool]) -> State:
-        """Decide, launch, wait, think; until there is nothing more to do."""
+        """Launch, think, collect; until there is nothing more to do."""
         limits = self.limits
-        self.append(RunStarted(limits.trials, limits.budget, limits.workers, self.policy.name))
-        if not self.state.theories:
-            self.append(*reflection.theories(self.beliefs, self.theorists, self.state))
-        if len(self.state.order) > len(self.state.updates):
-            self.reflect()
+        self.ledger.append(RunStarted(limits.trials, limits.budget, limits.workers, self.policy.name))
         reason = STOPPED
         while not stop():
             self.launch()
-            self.decide()
+            self.think()
             self.launch()
-            if not self.running:
+            if not self.running and not self.thinker.busy:
+                if self.behind and not self.due:
+                    self.due = True  # the last word on beliefs, whatever the policy's pace
+                    continue
                 reason = self.idle or DONE
                 break
             self.journal.refresh()
-            for trial, outcome in self.executor.wait(0.25):
-                self.running.discard(trial)
-                self.end(trial, outcome)
-        if reason != STOPPED:
-            self.append(*(TrialWithdrawn(t.proposal.trial, reason) for t in self.state.pending))
-            if self.state.order and (not self.state.updates or self.state.updates[-1].trial != self.state.order[-1]):
-                self.reflect()
-        self.append(RunEnded(reason))
+            if self.running:
+                for trial, outcome in self.executor.wait(0.02 if self.thinker.busy else 0.25):
+                    self.running.discard(trial)
+                    self.end(trial, outcome)
+        if reason == STOPPED:
+            self.write(self.thinker.take(None))
+        else:
+            self.ledger.append(*(TrialWithdrawn(t.proposal.trial, reason) for t in self.state.pending))
+        self.ledger.append(RunEnded(reason))
         return self.state
-
-    def append(self, *events: Event) -> None:
-        """Write events, then let the state be their fold. The state is refolded where others have written too."""
-        if not events:
-            return
-        records = self.journal.append(events)
-        if records[0].seq != self.state.seq + 1:
-            records = [*self.journal.read(self.state.seq)]
-        self.state = fold(records, self.state)
-        self.watch(self.state)
 
     def launch(self) -> None:
         """Start what is proposed, and again what was running when an earlier run ended."""
+        if len(self.running) >= self.limits.workers:
+            return
         for trial in self.state.pending:
             number = trial.proposal.trial
             if len(self.running) >= self.limits.workers or number in self.running:
@@ -146,30 +154,53 @@ class Loop:
             if self.spent() and attempt == 1:
                 continue
             folder = os.path.join(self.folder, f"{number:05d}")
-            self.append(TrialStarted(number, attempt))
+            self.ledger.append(TrialStarted(number, attempt))
             try:
                 job = self.subject.prepare(trial.proposal, tuple(o.metric for o in self.state.objectives), folder)
                 self.executor.submit(job)
             except (SubjectError, OSError) as error:
-                self.append(TrialFailed(number, Failure("setup", str(error), 0.0)))
-                self.reflect()
+                self.ledger.append(TrialFailed(number, Failure("setup", str(error), 0.0)))
+                self.due, self.idle = True, ""
                 self.refuse_broken(Failure("setup", str(error), 0.0), number)
                 continue
             self.running.add(number)
 
-    def decide(self) -> None:
-        """Decide until every worker has a trial, and one is ready for whoever is free next."""
-        slow = [t.observation.duration for t in self.state.completed[-9:]]
-        ahead = 0 if slow and sorted(slow)[len(slow) // 2] > SLOW else (self.limits.workers + 1) // 2
-        self.idle = ""
-        while not self.spent() and len(self.state.pending) < self.limits.workers + ahead:
-            decision: Decision = self.policy.decide(self.state, Budget(self.limits.trials, self.limits.budget))
-            if not decision.proposals:
-                self.idle = decision.reason
-                return
-            events: list[Event] = [ContrastRegistered(c) for c in decision.contrasts]
-            self.append(*events, *(TrialProposed(p) for p in decision.proposals))
-            self.launch()
+    def think(self) -> None:
+        """Write down a thought that is there, and begin the next where there is something to think about."""
+        self.write(self.thinker.take(0.0 if self.running else 0.25))
+        if self.thinker.busy:
+            return
+        ready = 0 if self.spent() else self.limits.workers + self.ahead()
+        if self.due or (not self.idle and len(self.state.pending) < ready):
+            budget = Budget(self.limits.trials, self.limits.budget)
+            self.thinker.start(self.state, budget, ready, reflect=self.due)
+            self.due, self.idle = False, ""
+            if not self.running:
+                self.write(self.thinker.take(0.25))
+
+    def write(self, thought: Thought | None) -> None:
+        """Write a thought down, unless others have gone on in the meantime in a way that it could not know of."""
+        if thought is None:
+            return
+        self.pace = max(thought.seconds, 0.7 * self.pace)
+        self.ledger.catch_up()
+        if thought.holds(self.state):
+            self.idle = thought.idle
+            self.ledger.append(*thought.events)
+        else:
+            self.due = True
+
+    def ahead(self) -> int:
+        """How many trials to have ready for whoever is free next.
+
+        Each is chosen without what the trials before it will have shown: as few as keep the workers busy.
+        """
+        last = sorted(t.observation.duration for t in self.state.completed[-9:])
+        usual = last[len(last) // 2] if last else 0.0
+        workers = self.limits.workers
+        if workers == 1:
+            return int(INSTANT < usual < SLOW)
+        return workers if usual < 2 * workers * self.pace else (workers + 1) // 2
 
     def spent(self) -> bool:
         """Whether the time is over."""
@@ -177,7 +208,7 @@ class Loop:
         return budget is not None and self.state.spent + time.time() - self.state.run_started >= budget
 
     def end(self, number: int, outcome: Outcome) -> None:
-        """Write down how a trial ended, keep the workers busy, then think about it."""
+        """Write down how a trial ended; it is to be thought about, and the workers are kept busy first."""
         if isinstance(outcome, Observation):
             derived = derive(outcome.metrics, outcome.curves, outcome.duration)
             outcome = replace(outcome, metrics={**derived, **outcome.metrics})
@@ -186,31 +217,26 @@ class Loop:
                 lacking = f"no number for {', '.join(absent)}, which is to be bounded"
                 outcome = Failure("no_metric", lacking, outcome.duration, metrics=outcome.metrics)
         if isinstance(outcome, Observation):
-            self.append(TrialCompleted(number, outcome))
+            self.ledger.append(TrialCompleted(number, outcome))
         elif outcome.kind == "lost" and self.attempts(number) < ATTEMPTS:
             return  # still running as far as the journal knows: launched again, a bounded number of times
         else:
-            self.append(TrialFailed(number, outcome))
+            self.ledger.append(TrialFailed(number, outcome))
             self.refuse_broken(outcome, number)
-        self.launch()
-        if self.policy.reflects(self.state):
-            self.reflect()
+        self.due = self.due or self.policy.reflects(self.state)
+        self.idle = ""
 
     def attempts(self, number: int) -> int:
         """How often a running trial was started."""
         trial = self.state.trials[number]
         return trial.attempt if isinstance(trial, Running) else 0
 
-    def reflect(self) -> None:
-        """Evidence, beliefs and new theories after the trial that ended last, in one write."""
-        self.append(*reflection.after_trial(self.beliefs, self.theorists, self.state))
-
     def refuse_broken(self, failure: Failure, number: int) -> None:
         """Stop at once where the subject does not even work as it is: more trials would teach nothing."""
         default = same_point(self.state.trials[number].proposal.point, self.state.space.defaults())
         if self.state.completed or not default or failure.kind not in MENDABLE:
             return
-        self.append(RunEnded(f"the default configuration failed: {failure.message}"))
+        self.ledger.append(RunEnded(f"the default configuration failed: {failure.message}"))
         if failure.kind == "no_metric":
             wanted = tuple(o.metric for o in self.state.objectives)
             raise metric_error(tuple(failure.metrics), wanted, tuple(c.metric for c in self.state.constraints))

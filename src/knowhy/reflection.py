@@ -1,4 +1,4 @@
-"""Reflection: what follows from a trial that ended, as events. Pure in the state."""
+"""Reflection: what follows from trials that ended, as events. Pure in the state."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.ports import Theorist
 
 
-def after_trial(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> list[Event]:
-    """Evidence and beliefs after the trial that ended last, then what the theorists make of them."""
+def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> list[Event]:
+    """Evidence and beliefs after the trials that ended last, then what the theorists make of them.
+
+    Before the first trial, only what the theorists have to say.
+    """
+    if not state.order:
+        return theories(beliefs, theorists, state)
     events: list[Event] = []
     found = dict(state.evidence)
     for name, contrast in state.contrasts.items():
@@ -23,7 +28,7 @@ def after_trial(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -
             old = found.get(name)
             found[name] = replace(evidence.weigh(contrast, pairs), certified=bool(old and old.certified))
     events += [EvidenceUpdated(e) for n, e in evidence.certify(found).items() if e != state.evidence.get(n)]
-    events.append(beliefs.update(state))
+    events += beliefs.update(state)
     ahead = fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
     return events + theories(beliefs, theorists, ahead)
 

@@ -196,13 +196,15 @@ class Study:
         *,
         arguments: Sequence[str] = (),
         watch: Callable[[State], None] = lambda state: None,
+        judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> views.Overview:
         """Run until the study has ``trials`` trials in all or ``budget`` seconds are spent; go on where it stopped.
 
         ``train`` is the path of a script, whose parameters are discovered where ``space`` is None, or a function
         ``train(params, report) -> metrics``. ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
-        ``watch`` is called with each new state, ``stop`` is asked whether to end early.
+        ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
+        and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
         Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
         """
         subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
@@ -210,21 +212,24 @@ class Study:
         journal = self._opened()
         with journal.lease():
             self._agree(journal, whole, described)
-        policy = compose.policy(strategy, self.mind, self.seed)
+        # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
+        mind = Mind()
         # The cores belong to the trials; the matrices here are too small to gain from more than one.
         with threadpool_limits(1):
             run(
                 journal,
                 subject,
                 compose.executor(workers),
-                policy,
+                compose.policy(strategy, mind, self.seed),
                 compose.theorists(),
-                self.mind.beliefs,
+                mind.beliefs,
                 limits=Limits(trials, budget, workers),
                 folder=str(self.path / "trials"),
                 watch=watch,
+                judged=lambda state: judged(state, mind),
                 stop=stop,
             )
+        self.mind = mind
         return self.status
 
     def ask(

@@ -21,7 +21,7 @@ from knowhy.model.events import BeliefsUpdated, Verdict
 from knowhy.model.space import Space
 from knowhy.model.state import State
 from knowhy.model.theory import Claim, Effect, OnlyThrough, Theory
-from knowhy.model.trial import Completed, Failed, Predictive, Proposal
+from knowhy.model.trial import Completed, Failed, Predictive, Proposal, Trial
 
 _LOG_BF = 10.0
 _SETTLED = 0.02
@@ -177,10 +177,13 @@ class Beliefs:
             if metrics:
                 self.judge(posterior, metrics).prepare(sentences)
 
-    def update(self, state: State) -> BeliefsUpdated:
-        """Beliefs after the trial that ended last, what it taught, and what it said about each theory."""
+    def update(self, state: State) -> list[BeliefsUpdated]:
+        """What the trials that ended since the last update taught, and said about each theory.
+
+        Beliefs are computed once, after the last of them. What several trials taught together is shared out
+        in proportion to what was expected of each; it is all the last one's where nothing was.
+        """
         posterior = self.posterior(state)
-        trial = state.trials[state.order[-1]]
         beliefs, priors = {}, {}
         # Two configurations cannot tell a scale from a slope: until there is a third, nothing has been judged.
         told = posterior.distinct >= _JUDGED
@@ -198,10 +201,24 @@ class Beliefs:
                 gained += float(binary_entropy(np.array(old)) - binary_entropy(np.array(belief)))
         for objective in state.objectives:
             posterior.response(objective.metric)
-        verdicts, surprise = _score(trial, state.objective.metric)
-        return BeliefsUpdated(
-            trial.proposal.trial, beliefs, priors, gained, surprise, verdicts, {**state.fits, **posterior.fits}
-        )
+        fits = {**state.fits, **posterior.fits}
+        *others, last = _unscored(state)
+        expected = [t.proposal.expected_bits for t in (*others, last)]
+        parts = [e / sum(expected) for e in expected] if sum(expected) else [0.0] * len(others) + [1.0]
+        metric = state.objective.metric
+        updates = [
+            BeliefsUpdated(t.proposal.trial, {}, {}, gained * part, *_score(t, metric), state.fits)
+            for t, part in zip(others, parts, strict=False)
+        ]
+        final = BeliefsUpdated(last.proposal.trial, beliefs, priors, gained * parts[-1], *_score(last, metric), fits)
+        return [*updates, final]
+
+
+def _unscored(state: State) -> list[Trial]:
+    """The trials that ended since beliefs were last updated, or else the last one."""
+    scored = state.updates[-1].trial if state.updates else None
+    at = state.order.index(scored) + 1 if scored in state.order else 0
+    return [state.trials[i] for i in state.order[at:] or state.order[-1:]]
 
 
 def share(bits: Bits) -> float:
@@ -240,10 +257,10 @@ def contrast_pairs(state: State, contrast: str) -> list[tuple[float | None, floa
     return [(a[True], c) for _, a in sorted(arms.items()) if True in a and (c := a.get(False)) is not None]
 
 
-def _score(trial: object, metric: str) -> tuple[tuple[Verdict, ...], float | None]:
-    """Bayes factors of a trial's stakes, and its standardised residual on ``metric``."""
+def _score(trial: Trial, metric: str) -> tuple[float | None, tuple[Verdict, ...]]:
+    """A trial's standardised residual on ``metric``, and the Bayes factors of its stakes."""
     if not isinstance(trial, Completed):
-        return (), None
+        return None, ()
     proposal: Proposal = trial.proposal
     values = trial.observation.metrics
     verdicts = []
@@ -257,4 +274,4 @@ def _score(trial: object, metric: str) -> tuple[tuple[Verdict, ...], float | Non
     surprise = None
     if p is not None and metric in values and not (p.log and values[metric] <= 0):
         surprise = ((math.log(values[metric]) if p.log else values[metric]) - p.mean) / p.sd
-    return tuple(verdicts), surprise
+    return surprise, tuple(verdicts)

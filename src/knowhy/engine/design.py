@@ -115,11 +115,8 @@ def lessons(posterior: Posterior, open_: Open, rows: Array, pending: Sequence[Po
         values = response.draws(rows)
         noise = max(response.noise, 0.02)
         rng = np.random.default_rng([seed, 31])
-        if waiting is None:
-            found = information(open_.bits[about], values, noise, rng)
-        else:
-            tilted = pending_weights(response.draws(waiting), noise, _FANTASIES, rng)
-            found = np.mean([information(open_.bits[about], values, noise, rng, w) for w in tilted], axis=0)
+        tilts = None if waiting is None else pending_weights(response.draws(waiting), noise, _FANTASIES, rng)
+        found = information(open_.bits[about], values, noise, rng, tilts)
         bits[about] = np.maximum(bits[about], found)
     if posterior.failure is not None:
         success = posterior.success(rows)
@@ -219,7 +216,7 @@ def stakes(posterior: Posterior, open_: Open, row: Array, bits: Array) -> tuple[
             response = posterior.response(metric)
             if not response.particles:
                 continue
-            values = response.draws(row[None])[:, 0]
+            values = response.surface.draws(row[None])[:, 0]
             yes, no = values[holds], values[~holds]
             apart = abs(yes.mean() - no.mean())
             stake = Stake(

@@ -29,42 +29,55 @@ def information(
     """Expected information of one noisy look at each candidate about each claim.
 
     ``bits``: claims by draws; ``values``: draws by candidates, in the units of ``noise`` (a standard
-    deviation). ``weights`` (draws) tilt the draws, to average over outcomes that are pending. Returns
-    bits, claims by candidates.
+    deviation). ``weights`` (tilts by draws) tilt the draws, to average over outcomes that are pending; what is returned
+    is the mean over the tilts. Returns bits, claims by candidates.
     """
     size = bits.shape[1]
-    w = np.full(size, 1.0 / size) if weights is None else weights / weights.sum()
-    plain = _plug_in(bits, values, noise, w)
+    tilts = np.full((1, size), 1.0 / size) if weights is None else weights / weights.sum(axis=1, keepdims=True)
+    look = _Look(values, noise)
     shuffled = bits[:, rng.permutation(size)]
-    bias = _plug_in(shuffled, values, noise, w)
-    open_enough = (bits @ w > 0.005) & (bits @ w < 0.995)
-    return np.asarray(np.maximum(plain - bias.mean(axis=1, keepdims=True), 0.0) * open_enough[:, None])
+    total = np.zeros((len(bits), values.shape[1]))
+    for w in tilts:
+        bias = look.information(shuffled, w)
+        share = bits @ w
+        open_enough = (share > 0.005) & (share < 0.995)
+        found = look.information(bits[open_enough], w) - bias[open_enough].mean(axis=1, keepdims=True)
+        total[open_enough] += np.maximum(found, 0.0)
+    return total / len(tilts)
 
 
-def _plug_in(bits: Bits, values: Array, noise: float, w: Array) -> Array:
-    claims = len(bits)
-    count = values.shape[1]
-    # One outlying draw must not coarsen all bins.
-    low, high = np.quantile(values, [0.005, 0.995], axis=0)
-    width = np.maximum(high - low, 1e-9)
-    index = np.clip(((values - low) * (_BINS / width)).astype(int), 0, _BINS - 1)
-    flat = (index + _BINS * np.arange(count)).ravel()
-    total = np.bincount(flat, np.repeat(w, count), minlength=_BINS * count).reshape(count, _BINS)
-    holds = np.empty((claims, count, _BINS))
-    for c in range(claims):
-        tilted = np.repeat(w * bits[c], count)
-        holds[c] = np.bincount(flat, tilted, minlength=_BINS * count).reshape(count, _BINS)
-    centres = low[:, None] + width[:, None] * (np.arange(_BINS) + 0.5) / _BINS
-    nodes = low[:, None] - 2.5 * noise + (width[:, None] + 5.0 * noise) * (np.arange(_NODES) + 0.5) / _NODES
-    sd = np.sqrt(noise**2 + (width / _BINS) ** 2 / 12.0)[:, None, None]
-    spread = np.exp(-0.5 * ((centres[:, :, None] - nodes[:, None, :]) / sd) ** 2)
-    spread /= np.maximum(spread.sum(axis=2, keepdims=True), 1e-300)
-    outcome = np.einsum("mb,mbq->mq", total, spread)
-    joint = np.matmul(holds.transpose(1, 0, 2), spread)  # candidates by claims by nodes
-    share = joint / np.maximum(outcome[:, None, :], 1e-300)
-    after = np.einsum("mq,mcq->cm", outcome, binary_entropy(share))
-    before = binary_entropy(bits @ w)
-    return np.asarray(before[:, None] - after)
+class _Look:
+    """One noisy look at each candidate: which bin each draw falls in, and what each bin looks like through the noise.
+
+    ``values``: draws by candidates; ``noise`` is a standard deviation in their units.
+    """
+
+    def __init__(self, values: Array, noise: float) -> None:
+        self._count = values.shape[1]
+        # One outlying draw must not coarsen all bins.
+        low, high = np.quantile(values, [0.005, 0.995], axis=0)
+        width = np.maximum(high - low, 1e-9)
+        index = np.clip(((values - low) * (_BINS / width)).astype(int), 0, _BINS - 1)
+        self._flat = (index + _BINS * np.arange(self._count)).ravel()
+        centres = low[:, None] + width[:, None] * (np.arange(_BINS) + 0.5) / _BINS
+        nodes = low[:, None] - 2.5 * noise + (width[:, None] + 5.0 * noise) * (np.arange(_NODES) + 0.5) / _NODES
+        sd = np.sqrt(noise**2 + (width / _BINS) ** 2 / 12.0)[:, None, None]
+        spread = np.exp(-0.5 * ((centres[:, :, None] - nodes[:, None, :]) / sd) ** 2)
+        self._spread = spread / np.maximum(spread.sum(axis=2, keepdims=True), 1e-300)
+
+    def _binned(self, weights: Array) -> Array:
+        tilted = np.repeat(weights, self._count)
+        counted: Array = np.bincount(self._flat, tilted, minlength=_BINS * self._count).astype(float)
+        return counted.reshape(self._count, _BINS)
+
+    def information(self, bits: Bits, w: Array) -> Array:
+        """The plug-in estimate under draws weighted by ``w`` (claims by candidates)."""
+        outcome = np.einsum("mb,mbq->mq", self._binned(w), self._spread)
+        holds = np.array([self._binned(w * b) for b in bits]).reshape(len(bits), self._count, _BINS)
+        joint = np.matmul(holds.transpose(1, 0, 2), self._spread)  # candidates by claims by nodes
+        share = joint / np.maximum(outcome[:, None, :], 1e-300)
+        after = np.einsum("mq,mcq->cm", outcome, binary_entropy(share))
+        return np.asarray(binary_entropy(bits @ w)[:, None] - after)
 
 
 def failure_information(bits: Bits, fails: Bits) -> Array:

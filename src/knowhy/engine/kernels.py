@@ -1,13 +1,12 @@
 """Covariance families: what a response function may look like.
 
-Each family works on encoded rows and a vector of log hyperparameters. Four of them stand for four
-pictures of the world: anything smooth (``Ard``), effects that add up (``Additive``), the response surface of
-classical experimental design, linear and quadratic with pairwise products (``Quadratic``), nothing at all (``Idle``).
+Each family works on encoded rows and a vector of log hyperparameters. Two of them are here, and two in ``finite``:
+anything smooth (``Ard``) and effects that add up (``Additive``).
 ``Ard`` on transformed columns is a structural theory, with a small discrepancy on the original columns
 so that a theory that is nearly true is not punished as false.
 
 Sources: Rasmussen and Williams 2006 (kernels, gradients of the evidence); Rahimi and Recht 2007 (random
-features); Box and Wilson 1951 (response surfaces); Kennedy and O'Hagan 2001 (discrepancy).
+features); Kennedy and O'Hagan 2001 (discrepancy).
 """
 
 from __future__ import annotations
@@ -64,8 +63,15 @@ class Family(Protocol):
         """The diagonal of the covariance of ``rows``."""
         ...
 
-    def basis(self, theta: Array, rng: np.random.Generator) -> Features:
-        """A map to features whose products approximate the covariance (exact where it is finite)."""
+    def covariances(self, thetas: Array, distances: Array) -> Array:
+        """The covariance under each of ``thetas`` (particles by rows by others); cheaper than one after another."""
+        ...
+
+    def basis(self, thetas: Array, rngs: Sequence[np.random.Generator]) -> Features:
+        """A map to features whose products approximate the covariance (exact where it is finite).
+
+        Rows to particles by rows by features, for each of ``thetas`` with its own generator.
+        """
         ...
 
 
@@ -138,6 +144,16 @@ class Ard:
             k += 0.0025 * np.exp(2.0 * theta[0]) * _matern(2.0 * np.sqrt(distances[d]))
         return np.asarray(k)
 
+    def covariances(self, thetas: Array, distances: Array) -> Array:
+        """Covariance matrices (particles by rows by others)."""
+        d, shape = len(self.slices), distances.shape[1:]
+        scales = np.exp(2.0 * thetas[:, :1])
+        r2 = np.exp(-2.0 * thetas[:, 1 : 1 + d]) @ distances[:d].reshape(d, -1)
+        k = scales * _matern(np.sqrt(r2))
+        if self.transform is not None:
+            k += (0.0025 * scales) * _matern(2.0 * np.sqrt(distances[d])).ravel()
+        return np.asarray(k.reshape(-1, *shape))
+
     def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
         """Sums of weights times derivatives by log scale and log lengths."""
         d = len(self.slices)
@@ -155,20 +171,19 @@ class Ard:
         factor = 1.0 if self.transform is None else 1.0025
         return np.full(len(rows), factor * np.exp(2.0 * theta[0]))
 
-    def basis(self, theta: Array, rng: np.random.Generator) -> Features:
+    def basis(self, thetas: Array, rngs: Sequence[np.random.Generator]) -> Features:
         """Random Fourier features (sine and cosine pairs)."""
-        d = len(self.slices)
-        width = self.slices[-1].stop if d else 0
-        scale = np.float32(np.exp(theta[0]) / np.sqrt(self.features))
-        omega = _frequencies(rng, self.features, width)
+        width = self.slices[-1].stop if self.slices else 0
+        scale = (np.exp(thetas[:, 0]) / np.sqrt(self.features)).astype(np.float32)[:, None, None]
+        omega = np.stack([_frequencies(rng, self.features, width) for rng in rngs])
         for g, s in enumerate(self.slices):
-            omega[:, s] *= np.exp(-theta[1 + g])
-        turned = omega.T.astype(np.float32)
+            omega[:, :, s] *= np.exp(-thetas[:, 1 + g])[:, None, None]
+        turned = omega.transpose(0, 2, 1).astype(np.float32)
 
         def features(rows: Array) -> Array:
             # Single precision halves the time and is far below what random features resolve.
             angle = self._map(rows).astype(np.float32) @ turned
-            return np.asarray(scale * np.concatenate([np.cos(angle), np.sin(angle)], axis=1))
+            return np.asarray(scale * np.concatenate([np.cos(angle), np.sin(angle)], axis=2))
 
         return features
 
@@ -201,6 +216,15 @@ class Additive:
             k += np.exp(2.0 * theta[g]) * _matern(np.sqrt(distances[g]) * np.exp(-theta[d + g]))
         return k
 
+    def covariances(self, thetas: Array, distances: Array) -> Array:
+        """Covariance matrices (particles by rows by others)."""
+        d = len(self.slices)
+        k = np.zeros((len(thetas), *distances.shape[1:]))
+        for g in range(d):
+            scaled = np.exp(-thetas[:, d + g])[:, None, None] * np.sqrt(distances[g])
+            k += np.exp(2.0 * thetas[:, g])[:, None, None] * _matern(scaled)
+        return k
+
     def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
         """Sums of weights times derivatives by log scales and log lengths."""
         d = len(self.slices)
@@ -216,120 +240,21 @@ class Additive:
         """Diagonal of the covariance."""
         return np.full(len(rows), float(np.sum(np.exp(2.0 * theta[: len(self.slices)]))))
 
-    def basis(self, theta: Array, rng: np.random.Generator) -> Features:
+    def basis(self, thetas: Array, rngs: Sequence[np.random.Generator]) -> Features:
         """Random Fourier features for each group."""
-        d = len(self.slices)
-        parts = [
-            (
-                s,
-                (_frequencies(rng, self.features, s.stop - s.start) * np.exp(-theta[d + g])).T.astype(np.float32),
-                np.float32(np.exp(theta[g]) / np.sqrt(self.features)),
-            )
-            for g, s in enumerate(self.slices)
-        ]
+        d, count = len(self.slices), self.features
+        width = self.slices[-1].stop if d else 0
+        # One matrix for all groups: each column of features looks at the columns of its own group.
+        omega = np.zeros((len(thetas), width, d * count))
+        for i, (theta, rng) in enumerate(zip(thetas, rngs, strict=True)):
+            for g, s in enumerate(self.slices):
+                drawn = _frequencies(rng, count, s.stop - s.start) * np.exp(-theta[d + g])
+                omega[i, s, g * count : (g + 1) * count] = drawn.T
+        turned = omega.astype(np.float32)
+        scale = np.repeat(np.exp(thetas[:, :d]) / np.sqrt(count), count, axis=1).astype(np.float32)[:, None, :]
 
         def features(rows: Array) -> Array:
-            single = rows.astype(np.float32)
-            out = []
-            for s, turned, scale in parts:
-                angle = single[:, s] @ turned
-                out += [np.cos(angle) * scale, np.sin(angle) * scale]
-            return np.concatenate(out, axis=1)
+            angle = rows.astype(np.float32) @ turned
+            return np.concatenate([np.cos(angle) * scale, np.sin(angle) * scale], axis=2)
 
         return features
-
-
-@dataclass(frozen=True)
-class Quadratic:
-    """Linear, quadratic and pairwise product terms; hyperparameters: log relevances, log curvature.
-
-    The kernel is ``u + c u**2`` with ``u`` the product of relevance-weighted columns centred on [-1, 1].
-    """
-
-    slices: tuple[slice, ...]
-    name: str = "quadratic"
-    prior_mean: Array = field(init=False)
-    prior_sd: Array = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Set priors: a few effects of the scale of the data."""
-        d = max(len(self.slices), 1)
-        object.__setattr__(self, "prior_mean", np.r_[np.full(d, -0.5 * np.log(d) - 0.5), 0.0])
-        object.__setattr__(self, "prior_sd", np.r_[np.full(d, 1.4), 0.8])
-
-    def distances(self, rows: Array, others: Array) -> Array:
-        """Products of centred columns by group."""
-        a, b = 2.0 * rows - 1.0, 2.0 * others - 1.0
-        return np.stack([a[:, s] @ b[:, s].T for s in self.slices]) if self.slices else np.zeros((0, len(a), len(b)))
-
-    def covariance(self, theta: Array, distances: Array) -> Array:
-        """Covariance matrix (rows by others)."""
-        u = np.tensordot(np.exp(2.0 * theta[:-1][: len(distances)]), distances, axes=1)
-        return np.asarray(u + np.exp(theta[-1]) * u * u)
-
-    def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
-        """Sums of weights times derivatives by log relevances and log curvature."""
-        relevance = np.exp(2.0 * theta[:-1][: len(distances)])
-        curvature = np.exp(theta[-1])
-        u = np.tensordot(relevance, distances, axes=1)
-        slope = weights * (1.0 + 2.0 * curvature * u)
-        out = np.zeros(len(theta))
-        out[: len(distances)] = 2.0 * relevance * np.tensordot(distances, slope, axes=([1, 2], [0, 1]))
-        out[-1] = curvature * np.sum(weights * u * u)
-        return out
-
-    def variance(self, theta: Array, rows: Array) -> Array:
-        """Diagonal of the covariance."""
-        c = 2.0 * rows - 1.0
-        u = sum(
-            (np.exp(2.0 * theta[g]) * np.sum(c[:, s] ** 2, axis=1) for g, s in enumerate(self.slices)),
-            np.zeros(len(rows)),
-        )
-        return np.asarray(u + np.exp(theta[-1]) * u * u)
-
-    def basis(self, theta: Array, rng: np.random.Generator) -> Features:
-        """The exact features: weighted columns and their products."""
-        width = self.slices[-1].stop if self.slices else 0
-        weight = np.zeros(width)
-        for g, s in enumerate(self.slices):
-            weight[s] = np.exp(theta[g])
-        upper = np.triu_indices(width)
-        factor = np.where(upper[0] == upper[1], 1.0, np.sqrt(2.0)) * np.exp(0.5 * theta[-1])
-
-        def features(rows: Array) -> Array:
-            if not width:
-                return np.zeros((len(rows), 1))
-            z = (2.0 * rows - 1.0) * weight
-            return np.concatenate([z, z[:, upper[0]] * z[:, upper[1]] * factor], axis=1)
-
-        return features
-
-
-@dataclass(frozen=True)
-class Idle:
-    """Nothing matters: a constant and noise. It keeps luck from being taken for an effect."""
-
-    slices: tuple[slice, ...]
-    name: str = "idle"
-    prior_mean: Array = field(default_factory=lambda: np.zeros(0))
-    prior_sd: Array = field(default_factory=lambda: np.zeros(0))
-
-    def distances(self, rows: Array, others: Array) -> Array:
-        """Only the shape counts."""
-        return np.zeros((1, len(rows), len(others)))
-
-    def covariance(self, theta: Array, distances: Array) -> Array:
-        """Zero (rows by others)."""
-        return np.zeros(distances.shape[1:])
-
-    def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
-        """Nothing to change."""
-        return np.zeros(0)
-
-    def variance(self, theta: Array, rows: Array) -> Array:
-        """Zero."""
-        return np.zeros(len(rows))
-
-    def basis(self, theta: Array, rng: np.random.Generator) -> Features:
-        """One feature that is always zero."""
-        return lambda rows: np.zeros((len(rows), 1))

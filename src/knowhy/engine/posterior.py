@@ -13,7 +13,8 @@ from scipy.special import ndtr
 
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
-from knowhy.engine.kernels import Additive, Ard, Family, Idle, Quadratic
+from knowhy.engine.finite import Idle, Quadratic
+from knowhy.engine.kernels import Additive, Ard, Family
 from knowhy.engine.metric_names import goal
 from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform

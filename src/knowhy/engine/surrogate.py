@@ -98,14 +98,20 @@ def _factor(family: Family, theta: Array, distances: Array) -> Array:
     return cholesky(k)
 
 
-def _log_likelihood(family: Family, theta: Array, distances: Array, values: Array) -> float:
-    try:
-        low = _factor(family, theta, distances)
-    except np.linalg.LinAlgError:
-        return -np.inf
-    half = half_solve(low, values)
+def _log_likelihoods(family: Family, thetas: Array, distances: Array, values: Array) -> Array:
+    """The log likelihood under each of ``thetas``; -inf where the covariance is not positive definite."""
     n = len(values)
-    return float(-0.5 * half @ half - np.log(np.diag(low)).sum() - 0.5 * n * np.log(2 * np.pi))
+    k = family.covariances(thetas[:, 1:], distances) + CONSTANT
+    k[:, np.arange(n), np.arange(n)] += np.exp(2.0 * thetas[:, :1]) + _JITTER
+    try:
+        low = np.linalg.cholesky(k)
+    except np.linalg.LinAlgError:
+        if len(thetas) == 1:
+            return np.full(1, -np.inf)
+        return np.concatenate([_log_likelihoods(family, t[None], distances, values) for t in thetas])
+    half = np.linalg.solve(low, np.broadcast_to(values[:, None], (len(thetas), n, 1)))[:, :, 0]
+    halved_determinants = np.log(np.diagonal(low, axis1=1, axis2=2)).sum(axis=1)
+    return np.asarray(-0.5 * np.sum(half**2, axis=1) - halved_determinants - 0.5 * n * np.log(2 * np.pi))
 
 
 def _objective(
@@ -142,7 +148,8 @@ def fit(family: Family, data: Data, start: Array | None, rng: np.random.Generato
         start, polish = mean, True
     mode = start
     if polish:
-        options = {"maxiter": 40}
+        # The mode is where importance sampling starts from: a thousandth of a nat is near enough.
+        options = {"maxiter": 40, "ftol": 1e-5, "gtol": 1e-2}
         mode = np.asarray(
             minimize(_objective, start, arguments, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
         )
@@ -155,7 +162,7 @@ def fit(family: Family, data: Data, start: Array | None, rng: np.random.Generato
     normal[0] = 0.0
     samples = np.clip(mode + normal @ root.T, mean - 4.5 * sd, mean + 4.5 * sd)
     log_q = -0.5 * np.sum(normal**2, axis=1)
-    likelihoods = np.array([_log_likelihood(family, s, distances, data.values) for s in samples])
+    likelihoods = _log_likelihoods(family, samples, distances, data.values)
     log_prior = -0.5 * np.sum(((samples - mean) / sd) ** 2, axis=1)
     ratio = likelihoods + log_prior - log_q
     ratio = np.where(np.isfinite(ratio), ratio, -np.inf)
@@ -213,22 +220,33 @@ def condition(fits: Sequence[Fit], shares: Sequence[float], seen: int, data: Dat
 
 @dataclass(frozen=True)
 class Block:
-    """Draws that share a family and its hyperparameters."""
+    """Draws that share a family: ``counts`` of them under each of ``thetas`` (particles by hyperparameters)."""
 
     family: Family
-    theta: Array
+    thetas: Array
+    counts: tuple[int, ...]
     features: Features
-    weights: Array
-    update: Array
+    weights: tuple[Array, ...]
+    updates: tuple[Array, ...]
     rows: Array
 
     def __call__(self, at: Array) -> Array:
         """Values of the draws (draws by points)."""
-        out = self.features(at) @ self.weights[:-1] + self.weights[-1] * np.sqrt(CONSTANT)
+        out = np.empty((sum(self.counts), len(at)))
+        phi = self.features(at)
+        cross = None
         if len(self.rows):
-            k = self.family.covariance(self.theta, self.family.distances(at, self.rows)) + CONSTANT
-            out += k @ self.update
-        return np.asarray(out.T)
+            cross = self.family.covariances(self.thetas, self.family.distances(self.rows, at))
+        end = 0
+        for i, (n, w) in enumerate(zip(self.counts, self.weights, strict=True)):
+            part = out[end : end + n]
+            np.matmul(w[:-1].T, phi[i].T, out=part)
+            part += w[-1][:, None] * np.sqrt(CONSTANT)
+            if cross is not None:
+                update = self.updates[i]
+                part += update.T @ cross[i] + CONSTANT * update.sum(axis=0)[:, None]
+            end += n
+        return out
 
 
 @dataclass(frozen=True)
@@ -251,24 +269,33 @@ class Draws:
 
 def draw(particles: Sequence[Particle], data: Data, count: int, seed: int) -> Draws:
     """``count`` functions from the posterior; the same ``seed`` gives the same draws for the same data."""
-    weights = np.exp([p.log_weight for p in particles])
-    counts = np.bincount(_systematic(weights / weights.sum(), count, 0.5), minlength=len(particles))
+    share = np.exp([p.log_weight for p in particles])
+    counts = np.bincount(_systematic(share / share.sum(), count, 0.5), minlength=len(particles))
+    families: dict[int, list[int]] = {}
+    for i, p in enumerate(particles):
+        if counts[i]:
+            families.setdefault(id(p.family), []).append(i)
     blocks, origin, noise = [], [], []
-    for i, (p, n) in enumerate(zip(particles, counts, strict=True)):
-        if not n:
-            continue
-        rng = np.random.default_rng([seed, i])
-        features = p.family.basis(p.theta[1:], rng)
+    for members in families.values():
+        family = particles[members[0]].family
+        thetas = np.array([particles[i].theta[1:] for i in members])
+        rngs = [np.random.default_rng([seed, i]) for i in members]
+        features = family.basis(thetas, rngs)
         phi = features(data.rows)
-        w = rng.standard_normal((phi.shape[1] + 1, n))
-        if len(data):
-            fantasy = phi @ w[:-1] + np.sqrt(CONSTANT) * w[-1] + p.noise * rng.standard_normal((len(data), n))
-            update = solve(p.cholesky, data.values[:, None] - fantasy)
-        else:
-            update = np.zeros((0, n))
-        blocks.append(Block(p.family, p.theta[1:], features, w, update, data.rows))
-        origin += [p.family.name] * int(n)
-        noise += [p.noise] * int(n)
+        weights, updates = [], []
+        for i, rng, known in zip(members, rngs, phi, strict=True):
+            p, n = particles[i], int(counts[i])
+            w = rng.standard_normal((known.shape[1] + 1, n))
+            weights.append(w)
+            if len(data):
+                fantasy = known @ w[:-1] + np.sqrt(CONSTANT) * w[-1] + p.noise * rng.standard_normal((len(data), n))
+                updates.append(solve(p.cholesky, data.values[:, None] - fantasy))
+            else:
+                updates.append(np.zeros((0, n)))
+            origin += [family.name] * n
+            noise += [p.noise] * n
+        each = tuple(int(counts[i]) for i in members)
+        blocks.append(Block(family, thetas, each, features, tuple(weights), tuple(updates), data.rows))
     order = np.random.default_rng([seed, 977]).permutation(count)
     return Draws(tuple(blocks), order, tuple(origin[i] for i in order), np.asarray(noise)[order])
 
@@ -289,14 +316,16 @@ def moments(particles: Sequence[Particle], data: Data, at: Array) -> tuple[Array
     """Weights (k), means (k by m) and variances (k by m, without noise) of the mixture at rows ``at``."""
     kept = [p for p in particles if p.log_weight > -6.0]
     weights = np.exp([p.log_weight for p in kept])
-    means, variances = [], []
-    cache: dict[int, Array] = {}
-    for p in kept:
-        key = id(p.family)
-        if key not in cache:
-            cache[key] = p.family.distances(data.rows, at)
-        k = p.family.covariance(p.theta[1:], cache[key]) + CONSTANT
-        half = half_solve(p.cholesky, k)
-        means.append(k.T @ p.alpha)
-        variances.append(p.family.variance(p.theta[1:], at) + CONSTANT - np.sum(half**2, axis=0))
-    return weights / weights.sum(), np.array(means), np.maximum(np.array(variances), 1e-10)
+    families: dict[int, list[int]] = {}
+    for i, p in enumerate(kept):
+        families.setdefault(id(p.family), []).append(i)
+    means, variances = np.empty((len(kept), len(at))), np.empty((len(kept), len(at)))
+    for members in families.values():
+        family = kept[members[0]].family
+        thetas = np.array([kept[i].theta[1:] for i in members])
+        cross = family.covariances(thetas, family.distances(data.rows, at)) + CONSTANT
+        for i, k in zip(members, cross, strict=True):
+            half = half_solve(kept[i].cholesky, k)
+            means[i] = k.T @ kept[i].alpha
+            variances[i] = family.variance(kept[i].theta[1:], at) + CONSTANT - np.sum(half**2, axis=0)
+    return weights / weights.sum(), means, np.maximum(variances, 1e-10)

@@ -32,10 +32,14 @@ class Watcher(AbstractContextManager["Watcher"], Protocol):
         """Take notice of ``state``."""
         ...
 
+    def judged(self, state: State, mind: Mind) -> None:
+        """Take notice of a state whose beliefs are new; the engine may be asked here."""
+        ...
 
-def watcher(mind: Mind) -> Watcher:
+
+def watcher() -> Watcher:
     """The view that fits where standard error goes."""
-    return LiveView(mind) if sys.stderr.isatty() else PlainLines()
+    return LiveView() if sys.stderr.isatty() else PlainLines()
 
 
 class PlainLines:
@@ -58,6 +62,9 @@ class PlainLines:
         """Tell what is left to tell."""
         if self._last is not None:
             self._tell(self._last, len(self._last.order), last=True)
+
+    def judged(self, state: State, mind: Mind) -> None:
+        """Nothing: lines are printed from what the journal says."""
 
     def watch(self, state: State) -> None:
         """Print lines for what has ended since the last call."""
@@ -110,11 +117,10 @@ def trial_line(row: TrialView, metric: str) -> str:
 
 
 class LiveView:
-    """A view that is drawn three times a second from the last state; the engine is asked only from ``watch``."""
+    """A view that is drawn three times a second from the last state; the engine is asked only from ``judged``."""
 
-    def __init__(self, mind: Mind, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         """Prepare to draw on ``console`` (standard error)."""
-        self._mind = mind
         self._console = console or render.console(stderr=True)
         self._state: State | None = None
         self._started = time.monotonic()
@@ -122,7 +128,6 @@ class LiveView:
         self._best: BestView | None = None
         self._theories: tuple[TheoryView, ...] = ()
         self._rows: tuple[TrialView, ...] = ()
-        self._judged = -1
         # Last: it asks for a first frame at once.
         self._live = Live(
             console=self._console, refresh_per_second=3, get_renderable=self._draw, transient=True, screen=False
@@ -139,14 +144,15 @@ class LiveView:
         """Take the view off the screen."""
         self._live.stop()
 
+    def judged(self, state: State, mind: Mind) -> None:
+        """Ask the engine for the best so far, while the posterior is there."""
+        if state.completed:
+            self._best = best(state, mind)
+
     def watch(self, state: State) -> None:
         """Take ``state`` as what is drawn from now on."""
         if self._state is None:
             self._before = len(state.order)
-        # The posterior is there once beliefs are: asking earlier would make the loop wait for a fit.
-        if state.completed and len(state.updates) != self._judged:
-            self._best = best(state, self._mind)
-            self._judged = len(state.updates)
         self._theories = theories(state)
         self._rows = trials(state)
         self._state = state

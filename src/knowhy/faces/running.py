@@ -52,7 +52,7 @@ def stoppable() -> Iterator[Stop]:
 
 def carry_out(study: Study, settings: Settings, script: Path, space: Space) -> None:
     """Run ``study`` as ``settings`` say and tell how it went; exits with 130 where the person stopped it."""
-    with stoppable() as stop, live.watcher(study.mind) as view:
+    with stoppable() as stop, live.watcher() as view:
         study.run(
             script,
             space,
@@ -64,6 +64,7 @@ def carry_out(study: Study, settings: Settings, script: Path, space: Space) -> N
             memory=settings.memory,
             arguments=settings.arguments,
             watch=view.watch,
+            judged=view.judged,
             stop=stop,
         )
     if stop.asked and study.state.ended == loop.STOPPED:

@@ -1,0 +1,123 @@
+"""Covariance families of finitely many features: response surfaces (``Quadratic``), and nothing at all (``Idle``).
+
+The response surface is that of classical experimental design, linear and quadratic with pairwise products.
+Source: Box and Wilson 1951.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from knowhy.engine.encoding import Array
+from knowhy.engine.kernels import Features
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """Linear, quadratic and pairwise product terms; hyperparameters: log relevances, log curvature.
+
+    The kernel is ``u + c u**2`` with ``u`` the product of relevance-weighted columns centred on [-1, 1].
+    """
+
+    slices: tuple[slice, ...]
+    name: str = "quadratic"
+    prior_mean: Array = field(init=False)
+    prior_sd: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Set priors: a few effects of the scale of the data."""
+        d = max(len(self.slices), 1)
+        object.__setattr__(self, "prior_mean", np.r_[np.full(d, -0.5 * np.log(d) - 0.5), 0.0])
+        object.__setattr__(self, "prior_sd", np.r_[np.full(d, 1.4), 0.8])
+
+    def distances(self, rows: Array, others: Array) -> Array:
+        """Products of centred columns by group."""
+        a, b = 2.0 * rows - 1.0, 2.0 * others - 1.0
+        return np.stack([a[:, s] @ b[:, s].T for s in self.slices]) if self.slices else np.zeros((0, len(a), len(b)))
+
+    def covariance(self, theta: Array, distances: Array) -> Array:
+        """Covariance matrix (rows by others)."""
+        u = np.tensordot(np.exp(2.0 * theta[:-1][: len(distances)]), distances, axes=1)
+        return np.asarray(u + np.exp(theta[-1]) * u * u)
+
+    def covariances(self, thetas: Array, distances: Array) -> Array:
+        """Covariance matrices (particles by rows by others)."""
+        d, shape = len(distances), distances.shape[1:]
+        u = np.exp(2.0 * thetas[:, :-1][:, :d]) @ distances.reshape(d, -1)
+        return np.asarray((u + np.exp(thetas[:, -1:]) * u * u).reshape(-1, *shape))
+
+    def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
+        """Sums of weights times derivatives by log relevances and log curvature."""
+        relevance = np.exp(2.0 * theta[:-1][: len(distances)])
+        curvature = np.exp(theta[-1])
+        u = np.tensordot(relevance, distances, axes=1)
+        slope = weights * (1.0 + 2.0 * curvature * u)
+        out = np.zeros(len(theta))
+        out[: len(distances)] = 2.0 * relevance * np.tensordot(distances, slope, axes=([1, 2], [0, 1]))
+        out[-1] = curvature * np.sum(weights * u * u)
+        return out
+
+    def variance(self, theta: Array, rows: Array) -> Array:
+        """Diagonal of the covariance."""
+        c = 2.0 * rows - 1.0
+        u = sum(
+            (np.exp(2.0 * theta[g]) * np.sum(c[:, s] ** 2, axis=1) for g, s in enumerate(self.slices)),
+            np.zeros(len(rows)),
+        )
+        return np.asarray(u + np.exp(theta[-1]) * u * u)
+
+    def basis(self, thetas: Array, rngs: Sequence[np.random.Generator]) -> Features:
+        """The exact features: weighted columns and their products."""
+        width = self.slices[-1].stop if self.slices else 0
+        weight = np.zeros((len(thetas), 1, width))
+        for g, s in enumerate(self.slices):
+            weight[:, 0, s] = np.exp(thetas[:, g, None])
+        upper = np.triu_indices(width)
+        factor = np.where(upper[0] == upper[1], 1.0, np.sqrt(2.0)) * np.exp(0.5 * thetas[:, -1])[:, None, None]
+
+        def features(rows: Array) -> Array:
+            if not width:
+                return np.zeros((len(thetas), len(rows), 1))
+            centred = 2.0 * rows - 1.0
+            products = centred[:, upper[0]] * centred[:, upper[1]]
+            pairs = weight[:, :, upper[0]] * weight[:, :, upper[1]] * factor
+            return np.concatenate([weight * centred, pairs * products], axis=2)
+
+        return features
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing matters: a constant and noise. It keeps luck from being taken for an effect."""
+
+    slices: tuple[slice, ...]
+    name: str = "idle"
+    prior_mean: Array = field(default_factory=lambda: np.zeros(0))
+    prior_sd: Array = field(default_factory=lambda: np.zeros(0))
+
+    def distances(self, rows: Array, others: Array) -> Array:
+        """Only the shape counts."""
+        return np.zeros((1, len(rows), len(others)))
+
+    def covariance(self, theta: Array, distances: Array) -> Array:
+        """Zero (rows by others)."""
+        return np.zeros(distances.shape[1:])
+
+    def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
+        """Nothing to change."""
+        return np.zeros(0)
+
+    def variance(self, theta: Array, rows: Array) -> Array:
+        """Zero."""
+        return np.zeros(len(rows))
+
+    def covariances(self, thetas: Array, distances: Array) -> Array:
+        """Zero (particles by rows by others)."""
+        return np.zeros((len(thetas), *distances.shape[1:]))
+
+    def basis(self, thetas: Array, rngs: Sequence[np.random.Generator]) -> Features:
+        """One feature that is always zero."""
+        return lambda rows: np.zeros((len(thetas), len(rows), 1))
