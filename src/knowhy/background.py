@@ -26,7 +26,6 @@ from knowhy.errors import KnowhyError, StudyError, StudyLockedError, UsageError
 from knowhy.journal import SqliteJournal
 from knowhy.model.events import RequestWithdrawn
 from knowhy.model.space import Space
-from knowhy.model.state import State
 from knowhy.settings import STRATEGIES, Strategy
 from knowhy.study import Study
 
@@ -185,10 +184,9 @@ def main(folder: str) -> int:
     try:
         study = Study.open(path.name, folder=path.parent)
         launch = read_launch(study)
-        reason = ""
-        while not asked:
-            before = dict(study.state.requests)
-            reason = study.run(
+        while True:
+            before = set(study.state.requests)
+            study.run(
                 launch.script,
                 study.state.space,
                 trials=launch.trials,
@@ -200,10 +198,14 @@ def main(folder: str) -> int:
                 arguments=launch.arguments,
                 only_asked=launch.only_asked,
                 stop=lambda: asked,
-            ).reason
-            if asked or not _go_on(study, launch, before.keys() & study.state.requests.keys()):
-                break
-        _write(path / ENDED, asdict(Ending(reason)))
+            )
+            if not asked:
+                _withdraw(study, launch, before)
+            # Whoever asks for trials looks for this file after writing: either it is seen there, or the request here.
+            _write(path / ENDED, asdict(Ending(study.state.ended)))
+            if asked or not study.state.requests:
+                return 0
+            (path / ENDED).unlink(missing_ok=True)
     except StudyLockedError as error:
         # Another runner was first: it does what this one was started for.
         print(error.message, file=sys.stderr, flush=True)
@@ -212,23 +214,15 @@ def main(folder: str) -> int:
         _write(path / ENDED, asdict(Ending("", error.message, error.hint)))
         print(error.message, error.hint, sep="\n", file=sys.stderr, flush=True)
         return 2
-    return 0
 
 
-def _go_on(study: Study, launch: Launch, unanswered: set[int]) -> bool:
-    """Withdraw requests that a whole run could not answer; whether others came while it was ending."""
+def _withdraw(study: Study, launch: Launch, before: set[int]) -> None:
+    """Give up requests that a whole run could not answer; ``before`` are those that it found."""
     state = study.state
-    why = "the budget of trials is spent" if len(state.trials) >= launch.trials else f"it cannot be run: {state.ended}"
     spent = launch.budget is not None and state.spent >= launch.budget
-    if spent:
-        why = "the budget of time is spent"
-
-    def withdraw(now: State) -> list[RequestWithdrawn]:
-        over = spent or len(now.trials) >= launch.trials
-        return [RequestWithdrawn(n, why) for n in now.requests if over or n in unanswered]
-
-    study.contribute(withdraw)
-    return bool(study.state.requests)
+    over = spent or len(state.trials) >= launch.trials
+    why = f"the budget of {'time' if spent else 'trials'} is spent" if over else f"it cannot be run: {state.ended}"
+    study.contribute(lambda now: [RequestWithdrawn(n, why) for n in now.requests if over or n in before])
 
 
 def _launch(kept: Mapping[str, Any], path: Path) -> Launch:

@@ -12,8 +12,6 @@ from knowhy.errors import StudyMissingError, SubjectError, UsageError
 from knowhy.settings import check_name
 from knowhy.study import Study, study_names
 
-_FAILED = 2  # the exit code of a runner that met an error; others mean that there is nothing to mend
-
 
 class Project:
     """One folder, which no path may leave, and the studies in it.
@@ -92,24 +90,16 @@ class Project:
 
     def run(self, study: Study, *, again: bool) -> str:
         """See that somebody runs ``study``; what keeps it from running, or "". ``again``: also after an error."""
-        who = background.running(study)
-        if who:
+        if background.running(study):
             return ""
-        runner = self._runners.get(study.name)
-        if runner is not None:
-            code = runner.poll()
-            if code is None:
-                return ""  # it has not taken the lease yet
-            if code == _FAILED and not again:
-                return self.problem(study)
+        ended, runner = background.ending(study), self._runners.get(study.name)
+        if ended is None and runner is not None and runner.poll() is None:
+            return ""  # it has not taken the study yet, or looks once more whether somebody asked for trials
+        if ended is not None and ended.error and not again:
+            return self.problem(study)
         self.launch(study)
         self._runners[study.name] = background.start(study)
         return ""
-
-    def starting(self, study: Study) -> bool:
-        """Whether a runner of this server lives, also before it holds the study."""
-        runner = self._runners.get(study.name)
-        return runner is not None and runner.poll() is None
 
     def problem(self, study: Study) -> str:
         """What ended the last run in the background, where it was an error."""
