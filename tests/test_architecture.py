@@ -34,6 +34,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "loop": {"errors", "model", "engine", "ports", "baseline", "ledger", "thinking"},
     "baseline": {"errors", "model"},
     "asktell": {"errors", "model", "engine", "ports", "ledger", "thinking"},
+    "asked": {"model", "engine", "ports"},
+    "contributions": {"errors", "model", "engine", "ranges", "continuity"},
+    "background": {"errors", "model", "study", "compose", "journal", "contributions"} | SETTINGS,
     "reports": {"errors", "model", "views"},
     "quantities": {"errors"},
     "goals": {"errors", "model"},
@@ -43,9 +46,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
     "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "baseline", "reports", "compose"}
+    | {"asked", "contributions"}
     | ADAPTERS
     | SETTINGS,
-    "faces": {"errors", "model", "loop", "study", "compose", "baseline", "views", "reports", "demo"} | SETTINGS,
+    "faces": {
+        "errors",
+        "model",
+        "background",
+        "contributions",
+        "loop",
+        "study",
+        "compose",
+        "baseline",
+        "views",
+        "reports",
+        "demo",
+    }
+    | SETTINGS,
     "__init__": {"errors", "model", "study", "execution"},
     "__main__": {"faces"},
 }

@@ -121,6 +121,13 @@ def run_once(
     return None
 
 
+def trial_log(study: Path, number: int) -> Path:
+    """Where the trial ``number`` of the study in the folder ``study`` keeps what it printed."""
+    from knowhy.subjects.neighbours import LOG
+
+    return study / "trials" / f"{number:05d}" / LOG
+
+
 def check_journal(path: Path) -> Report:
     """What stands in the journal at ``path``, record by record; raises StudyMissingError, JournalError."""
     from knowhy.journal import check

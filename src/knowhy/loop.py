@@ -37,6 +37,7 @@ from knowhy.thinking import Thinker, Thought
 
 INSTANT, SLOW = 0.2, 20.0  # seconds: a single worker whose trials are shorter or longer waits, and decides knowing more
 ATTEMPTS = 3
+HEARING = 0.25  # seconds between two looks at what others have written
 DONE = "the budget is spent"
 STOPPED = "stopped by the person"
 
@@ -103,6 +104,7 @@ class Loop:
         self.due = not self.state.theories or self.behind  # whether beliefs are to be updated
         self.idle = ""  # why the policy proposes nothing more
         self.pace = 0.0  # seconds that the last thoughts took
+        self.heard = 0.0  # when others were listened to
 
     @property
     def state(self) -> State:
@@ -121,6 +123,7 @@ class Loop:
         self.ledger.append(RunStarted(limits.trials, limits.budget, limits.workers, self.policy.name))
         reason = STOPPED
         while not stop():
+            self.hear()
             self.launch()
             self.think()
             self.launch()
@@ -141,6 +144,15 @@ class Loop:
             self.ledger.append(*(TrialWithdrawn(t.proposal.trial, reason) for t in self.state.pending))
         self.ledger.append(RunEnded(reason))
         return self.state
+
+    def hear(self) -> None:
+        """Take in what others have written, every now and then: theories, parameters, requests for trials."""
+        now = time.monotonic()
+        if now - self.heard >= HEARING:
+            self.heard, known = now, self.state.seq
+            self.ledger.catch_up()
+            if self.state.seq != known:
+                self.idle = ""
 
     def launch(self) -> None:
         """Start what is proposed, and again what was running when an earlier run ended."""

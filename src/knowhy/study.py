@@ -8,21 +8,31 @@ from typing import Literal, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, compose, continuity, views
+from knowhy import __version__, compose, continuity, contributions, views
+from knowhy.asked import AskedPolicy
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
-from knowhy.errors import JournalWriteError, MetricError, SpaceError, StudyError, StudyMissingError, UsageError
+from knowhy.errors import (
+    JournalWriteError,
+    MetricError,
+    SpaceError,
+    StudyError,
+    StudyLockedError,
+    StudyMissingError,
+    UsageError,
+)
 from knowhy.goals import direction as toward
 from knowhy.journal import SqliteJournal
 from knowhy.loop import Limits, run
 from knowhy.model.belief import Judgement
-from knowhy.model.events import Event, StudyCreated, TheoryProposed
+from knowhy.model.events import Event, Record, StudyCreated
 from knowhy.model.objective import Constraint, Direction, Objective
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
-from knowhy.model.theory import Theory
 from knowhy.model.trial import Proposal
 from knowhy.settings import Strategy, check_name
+
+_PATIENCE = 50
 
 
 class Study:
@@ -119,23 +129,43 @@ class Study:
         """The claim ``sentence``, judged by the data so far; raises SentenceError."""
         return self.mind.judge(self._existing(), sentence)
 
-    def suppose(self, sentence: str, because: str = "", title: str = "") -> views.TheoryView:
-        """Add a person's theory, to be judged like any other; raises SentenceError."""
-        state = self._existing()
-        claim = self.mind.judge(state, sentence).claim
-        for theory in state.theories.values():
-            if theory.claims == (claim,):
-                return views.explain(state, self.mind, theory.id).theory
-        theory = Theory(
-            id=f"P{1 + sum(known.by == 'person' for known in state.theories.values())}",
-            title=title or claim,
-            because=because or "a person supposes it",
-            claims=(claim,),
-            by="person",
-            after=state.finished,
-        )
-        self._append([TheoryProposed(theory, self.mind.prior(state, theory.claims))])
-        return views.explain(self.state, self.mind, theory.id).theory
+    def suppose(
+        self,
+        sentence: str | Sequence[str],
+        because: str = "",
+        title: str = "",
+        *,
+        question: str = "",
+        refuted_by: str = "",
+        by: str = "person",
+    ) -> views.TheoryView:
+        """Add a theory (of several sentences all must hold), or find the one that says so; raises SentenceError.
+
+        Theories with the same ``question`` are rivals.
+        """
+        said, name = (sentence,) if isinstance(sentence, str) else tuple(sentence), ""
+
+        def make(state: State) -> list[Event]:
+            nonlocal name
+
+            name, events = contributions.theory(state, self.mind, said, because, title, question, refuted_by, by)
+            return events
+
+        self.contribute(make)
+        return next(view for view in self.theories if view.id == name)
+
+    def contribute(self, make: Callable[[State], Sequence[Event]]) -> list[Record]:
+        """Append what ``make`` makes of the state as it is then (see ``contributions``); [] where it makes nothing.
+
+        Works while somebody runs the study. Raises JournalWriteError, or StudyLockedError where others never pause.
+        """
+        for _ in range(_PATIENCE):
+            state = self._existing()
+            events = make(state)
+            records = self._opened().append(events, after=state.seq)
+            if records or not events:
+                return records
+        raise StudyLockedError(f"others keep writing to the study {self.name}", "try again")
 
     @property
     def best_point(self) -> Point:
@@ -195,6 +225,7 @@ class Study:
         memory: int | None = None,
         *,
         arguments: Sequence[str] = (),
+        only_asked: bool = False,
         watch: Callable[[State], None] = lambda state: None,
         judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
         stop: Callable[[], bool] = lambda: False,
@@ -203,6 +234,7 @@ class Study:
 
         ``train`` is the path of a script, whose parameters are discovered where ``space`` is None, or a function
         ``train(params, report) -> metrics``. ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
+        What was requested runs first; with ``only_asked``, nothing else does, except the default before all.
         ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
         Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
@@ -220,7 +252,7 @@ class Study:
                 journal,
                 subject,
                 compose.executor(workers),
-                compose.policy(strategy, mind, self.seed),
+                AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed)),
                 compose.theorists(),
                 mind.beliefs,
                 limits=Limits(trials, budget, workers),
@@ -306,9 +338,6 @@ class Study:
         if self._created is None:
             raise StudyMissingError(f"the study {self.name} has not begun", "run it first")
         return state
-
-    def _append(self, events: Sequence[Event]) -> None:
-        self._opened().append(events)
 
 
 def study_names(folder: str | Path) -> list[str]:

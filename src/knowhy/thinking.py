@@ -36,6 +36,7 @@ class Thought:
             and state.space == start.space
             and state.theories.keys() == start.theories.keys()
             and state.contrasts.keys() == start.contrasts.keys()
+            and state.requests.keys() >= start.requests.keys()
         )
 
 

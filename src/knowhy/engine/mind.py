@@ -10,16 +10,17 @@ import numpy as np
 from knowhy.engine import claims, design
 from knowhy.engine.beliefs import Beliefs, contrast_pairs, known_metrics, share
 from knowhy.engine.encoding import Array
+from knowhy.engine.foresight import foresee
 from knowhy.engine.information import information
 from knowhy.engine.policy import TheoryPolicy
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import LEVELS, Bits
 from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
 from knowhy.model.decision import Budget, Option
-from knowhy.model.space import same_point
+from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import OnlyThrough, Scope, Theory
-from knowhy.model.trial import Completed, Failed
+from knowhy.model.trial import Completed, Failed, Proposal
 
 
 class Mind:
@@ -35,11 +36,23 @@ class Mind:
         trials = max(state.run.trials if state.run else 0, len(state.trials) + 12)
         decision = self.policy.decide(state, Budget(trials))
         taken = tuple(
-            Option(p.purpose, p.point, p.reason, p.expected_bits, 0.0, self.beliefs.posterior(state).cost["median"])
+            Option(
+                p.purpose,
+                p.point,
+                p.reason,
+                p.expected_bits,
+                0.0,
+                self.beliefs.posterior(state).cost["median"],
+                int(len(decision.proposals) > 1),
+            )
             for p in decision.proposals
         )
         points = [o.point for o in taken]
         return taken + tuple(o for o in decision.considered if not any(same_point(o.point, p) for p in points))
+
+    def foresee(self, state: State, points: Sequence[Point]) -> tuple[Proposal, ...]:
+        """What is expected of trials at ``points`` (complete), run on one seed: outcomes, bits, what theories stake."""
+        return foresee(self.beliefs, state, points, purpose="learn", reason="")
 
     def prior(self, state: State, sentences: Sequence[str]) -> float:
         """The share of prior draws in which all ``sentences`` hold."""

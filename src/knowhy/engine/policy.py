@@ -50,7 +50,7 @@ class TheoryPolicy:
         left = budget.trials - len(state.trials)
         if left <= 0:
             return Decision((), "the budget of trials is spent")
-        if not state.trials or (_broken(state) and not state.pending):
+        if not state.trials or (broken(state) and not state.pending):
             point = state.space.defaults()
             first = propose(state, point, "learn", "the default configuration is what all else is measured against")
             return Decision((first,), first.reason)
@@ -254,7 +254,7 @@ def _progress(state: State, budget: Budget) -> float:
     return min(share, 1.0)
 
 
-def _broken(state: State) -> bool:
+def broken(state: State) -> bool:
     """Whether nothing has worked yet and the default itself failed for a reason that a person can mend."""
     ended = [state.trials[i] for i in state.order]
     return bool(ended) and all(isinstance(t, Failed) and t.failure.kind in MENDABLE for t in ended)

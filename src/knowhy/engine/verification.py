@@ -42,6 +42,22 @@ def verify(beliefs: Beliefs, state: State, posterior: Posterior, left: int) -> D
     return _round(beliefs, state, posterior, active, tuple(c for c in new if c in active))
 
 
+def test(beliefs: Beliefs, state: State, posterior: Posterior, theory: str) -> Decision | None:
+    """One fresh pair for the contrasts of ``theory`` ("" for the best configuration against the default).
+
+    They are registered where they are not yet. None where pairs cannot certify it, or not any more.
+    """
+    known = [c for c in state.contrasts.values() if c.theory == theory]
+    new: tuple[Contrast, ...] = ()
+    if not theory:
+        known = [c for c in known if _alive(state, posterior, c)]
+        new = () if known else tuple(_best(state, posterior))
+    elif not known and theory in state.theories:
+        new = contrasts_for(beliefs, state, posterior, state.theories[theory], len(state.contrasts))
+    active = [*known, *new]
+    return _round(beliefs, state, posterior, active, new) if active else None
+
+
 def _alive(state: State, posterior: Posterior, contrast: Contrast) -> bool:
     """Whether more pairs of ``contrast`` are worth running."""
     found = state.evidence.get(contrast.id)

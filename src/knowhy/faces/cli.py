@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "believe": ("claims", "believe", "Judge any claim by the data so far."),
     "suppose": ("claims", "suppose", "Add a theory of your own."),
     "report": ("report", "report", "Write the report as HTML or Markdown."),
+    "mcp": ("mcp", "mcp", "Serve the project to a coding agent (MCP)."),
+    "agent": ("agent", "agent", "Teach a coding agent to use knowhy."),
     "doctor": ("doctor", "doctor", "Check the journal, the folders and the versions."),
 }
 

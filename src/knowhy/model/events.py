@@ -8,7 +8,7 @@ from typing import Literal
 
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Failure, Observation
-from knowhy.model.space import Parameter, Scalar, Space
+from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Contrast, Evidence, Proposal
 
@@ -118,6 +118,30 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialsRequested:
+    """Somebody asks for trials; whoever runs the study decides them next, with their predictions and numbers.
+
+    "points": each of ``points`` (complete), on one seed. "test": a fresh pair for the contrasts of ``theory`` ("" for
+    the best configuration against the default). "choice": what knowhy itself would run next. The record's number is
+    that of the request: anybody may append one while a run goes on.
+    """
+
+    kind: Literal["points", "test", "choice"]
+    points: tuple[Point, ...] = ()
+    theory: str = ""
+    reason: str = ""
+    by: str = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestWithdrawn:
+    """A request that was not answered is not answered any more."""
+
+    request: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BeliefsUpdated:
     """Beliefs after the trials up to and including ``trial``.
 
@@ -163,6 +187,8 @@ Event = (
     | TrialCompleted
     | TrialFailed
     | TrialWithdrawn
+    | TrialsRequested
+    | RequestWithdrawn
     | BeliefsUpdated
     | EvidenceUpdated
     | NoteAdded

@@ -12,6 +12,7 @@ from knowhy.model.events import (
     NoteAdded,
     ParameterChanged,
     Record,
+    RequestWithdrawn,
     RunEnded,
     RunStarted,
     StudyCreated,
@@ -19,6 +20,7 @@ from knowhy.model.events import (
     TrialCompleted,
     TrialFailed,
     TrialProposed,
+    TrialsRequested,
     TrialStarted,
     TrialWithdrawn,
 )
@@ -33,7 +35,9 @@ class State:
     """Everything that is known of a study after ``seq`` records.
 
     Mappings keep the order in which their members came. They are never changed after the fold.
-    ``order`` lists the trials that ended, in the order of the journal; ``time`` is that of the last record.
+    ``requests`` are those that wait for an answer, by the number of their record; ``answers`` the trials that
+    answered one, ``declined`` why one was withdrawn. ``order`` lists the trials that ended, in the order of the
+    journal; ``time`` is that of the last record.
     """
 
     name: str = ""
@@ -62,6 +66,9 @@ class State:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     changes: list[tuple[float, ParameterChanged]] = field(default_factory=list)
     notes: list[tuple[float, NoteAdded]] = field(default_factory=list)
+    requests: dict[int, TrialsRequested] = field(default_factory=dict)
+    answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    declined: dict[int, str] = field(default_factory=dict)
 
     @property
     def completed(self) -> tuple[Completed, ...]:
@@ -116,6 +123,9 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
             evidence=dict(state.evidence),
             changes=list(state.changes),
             notes=list(state.notes),
+            requests=dict(state.requests),
+            answers=dict(state.answers),
+            declined=dict(state.declined),
         )
     for record in records:
         state = replace(_apply(state, record), seq=record.seq, time=record.time)
@@ -155,6 +165,9 @@ def _apply(state: State, record: Record) -> State:
             state.contrasts[e.contrast.id] = e.contrast
         case TrialProposed() as e:
             state.trials[e.proposal.trial] = Waiting(e.proposal)
+            if e.proposal.request:
+                state.requests.pop(e.proposal.request, None)
+                state.answers[e.proposal.request] = (*state.answers.get(e.proposal.request, ()), e.proposal.trial)
             return replace(state, next_trial=max(state.next_trial, e.proposal.trial + 1))
         case TrialStarted() as e:
             state.trials[e.trial] = Running(state.trials[e.trial].proposal, record.time, e.attempt)
@@ -166,6 +179,11 @@ def _apply(state: State, record: Record) -> State:
             state.order.append(e.trial)
         case TrialWithdrawn() as e:
             state.trials.pop(e.trial, None)
+        case TrialsRequested() as e:
+            state.requests[record.seq] = e
+        case RequestWithdrawn() as e:
+            if state.requests.pop(e.request, None) is not None:
+                state.declined[e.request] = e.reason
         case BeliefsUpdated() as e:
             state.updates.append(e)
             state.beliefs.update(e.beliefs)

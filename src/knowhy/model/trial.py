@@ -60,6 +60,7 @@ class Proposal:
 
     ``point`` is complete (every parameter of the space). ``expected_bits`` is the information that
     the trial is expected to give about open theories. ``success`` is the probability that it does not fail.
+    ``request`` is the record of the request that it answers, 0 where nobody asked for it.
     """
 
     trial: int
@@ -73,6 +74,7 @@ class Proposal:
     predictions: tuple[Predictive, ...] = ()
     stakes: tuple[Stake, ...] = ()
     arms: tuple[Arm, ...] = ()
+    request: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ Each function takes a ``State`` (and a ``Mind`` where the engine must be asked) 
 dataclasses; ``as_json`` turns any of them into JSON-able data.
 """
 
+from knowhy.views.foreseen import ForeseenView, StakeView, foreseen
 from knowhy.views.honesty import CalibrationView, calibration
 from knowhy.views.mind import Mind
-from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, upcoming
+from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, spent, upcoming
 from knowhy.views.plain import as_json
 from knowhy.views.questions import QuestionView, questions
 from knowhy.views.theories import (
@@ -54,6 +55,7 @@ __all__ = [
     "EvidenceView",
     "Explanation",
     "FailuresView",
+    "ForeseenView",
     "History",
     "HistoryPoint",
     "Mind",
@@ -62,6 +64,7 @@ __all__ = [
     "QuestionView",
     "Range",
     "Setting",
+    "StakeView",
     "Status",
     "SurpriseView",
     "TheoryView",
@@ -74,11 +77,13 @@ __all__ = [
     "changes",
     "explain",
     "failures",
+    "foreseen",
     "front",
     "history",
     "options",
     "overview",
     "questions",
+    "spent",
     "status",
     "surprises",
     "theories",

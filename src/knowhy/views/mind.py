@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
 from knowhy.model.decision import Option
+from knowhy.model.space import Point
 from knowhy.model.state import State
+from knowhy.model.trial import Proposal
 
 
 class Mind(Protocol):
@@ -26,6 +29,10 @@ class Mind(Protocol):
 
     def calibration(self, state: State) -> Calibration:
         """Predictions against outcomes, so far."""
+        ...
+
+    def foresee(self, state: State, points: Sequence[Point]) -> tuple[Proposal, ...]:
+        """What is expected of trials at ``points`` (complete)."""
         ...
 
     def options(self, state: State) -> tuple[Option, ...]:
