@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from knowhy.settings import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from knowhy.journal import Report as Report
+    from knowhy.model.job import Job
     from knowhy.model.observation import Outcome
     from knowhy.ports import Executor, Policy, Subject, Theorist
     from knowhy.subjects.discovery import Discovery
@@ -161,3 +162,30 @@ def filled(space: Space) -> Space:
     if not space.active:
         raise SpaceError("the space is empty: there is no active parameter", "declare one, or set active = true")
     return space
+
+
+def likely_role(name: str, default: Scalar) -> tuple[str, float]:
+    """The role that a parameter's name suggests, and how sure that is."""
+    from knowhy.subjects.roles import guess
+
+    # A text says nothing here: its alternatives are those that were run.
+    found = guess(name, True if isinstance(default, str) or default is None else default)
+    return ("other", 0.2) if found is None else (found.role, found.confidence)
+
+
+class Narrowed:
+    """A subject that is asked for no more than it has: what only a history knows is left out of its trials."""
+
+    def __init__(self, inner: Subject, names: frozenset[str]) -> None:
+        """Pass the parameters called ``names`` on."""
+        self._inner, self._names = inner, names
+
+    def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
+        """As the subject within does it; raises SubjectError."""
+        point = {name: value for name, value in proposal.point.items() if name in self._names}
+        return self._inner.prepare(replace(proposal, point=point), required, folder)
+
+
+def narrowed(subject: Subject, space: Space) -> Subject:
+    """``subject`` for a study that has more parameters than the subject's own ``space``."""
+    return Narrowed(subject, frozenset(p.name for p in space))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from threadpoolctl import threadpool_limits
 
@@ -23,6 +23,9 @@ from knowhy.model.state import State, fold
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Proposal
 from knowhy.settings import Strategy, check_name
+
+if TYPE_CHECKING:
+    from knowhy.importing import Imported
 
 
 class Study:
@@ -57,6 +60,7 @@ class Study:
         if wanted == ():
             raise MetricError("a study needs an objective", 'write objectives={"val_loss": "minimize"}')
         known = self.state
+        self._wanted = wanted or ()
         self.objectives = wanted or known.objectives or (Objective("val_loss"),)
         self.constraints = tuple(constraints) or (known.constraints if wanted is None else ())
         self.seed = known.seed if self._created else seed
@@ -148,7 +152,10 @@ class Study:
         state = self._existing()
         if state.subject.get("kind") != "script":
             raise UsageError("this study is not of a script", "write the configuration: knowhy best --write best.json")
-        return compose.script(str(state.subject["path"]), state.space).render(self.best_point)
+        # What a history brought and the script does not have is no part of it.
+        space = Space(tuple(p for p in state.space if p.origin.kind != "declared"))
+        point = {name: value for name, value in self.best_point.items() if name in space}
+        return compose.script(str(state.subject["path"]), space).render(point)
 
     def report(self, path: str | Path | None = None, *, form: Literal["html", "md"] | None = None) -> Path:
         """Write the report as ``form``, or as the suffix of ``path`` says; returns where it is."""
@@ -207,6 +214,8 @@ class Study:
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
         Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
         """
+        if space is None and callable(train) and continuity.began_with_history(self.state):
+            space = self.state.space
         subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
         compose.policy(strategy, self.mind, self.seed)  # a strategy that does not exist must leave no journal behind
         journal = self._opened()
@@ -218,7 +227,7 @@ class Study:
         with threadpool_limits(1):
             run(
                 journal,
-                subject,
+                compose.narrowed(subject, whole) if continuity.began_with_history(self.state) else subject,
                 compose.executor(workers),
                 compose.policy(strategy, mind, self.seed),
                 compose.theorists(),
@@ -231,6 +240,40 @@ class Study:
             )
         self.mind = mind
         return self.status
+
+    def import_history(
+        self,
+        source: str | Path,
+        *,
+        metrics: Sequence[str] = (),
+        toward: Direction | None = None,
+        parameters: Sequence[str] = (),
+        rename: Mapping[str, str] | None = None,
+        member: str | None = None,
+        baseline: str = "",
+        look: bool = False,
+    ) -> Imported:
+        """Take in the trials of a history: an Optuna storage, a table, an MLflow store, W&B runs, or another study.
+
+        ``metrics`` and ``parameters`` ("lr", "lr=1e-5:0.1:log", "opt=sgd,adam") count where the guess does not;
+        ``toward`` is the direction of a metric whose name does not tell. ``rename`` maps parameters to the names that
+        the script has. ``member`` chooses one of several studies in a source, ``baseline`` the trial whose
+        configuration is the default. With ``look``, nothing is written. What is known already is not added again.
+        Raises UsageError, MetricError, SpaceError, StudyLockedError, JournalError.
+        """
+        from knowhy import bringing  # readers of other formats: of no use to a run
+
+        asked = bringing.Asked(self._wanted, tuple(metrics), toward, tuple(parameters), baseline)
+        found = bringing.found(source, asked, member, rename or {})
+        if look:
+            return bringing.look(found, self.state, self.name, asked)
+        journal = self._opened()
+        with journal.lease(), threadpool_limits(1):
+            state = self.state
+            done = bringing.bring(journal, state, found, self.name, self.seed, asked, self.mind.beliefs)
+        self.objectives = self.state.objectives
+        self.constraints = self.state.constraints
+        return done
 
     def ask(
         self, space: Space | Iterable[Parameter] | None = None, *, trials: int = 60, strategy: Strategy = "theory"
@@ -290,6 +333,10 @@ class Study:
                 self.name, self.objectives, space, self.seed, dict(subject), __version__, self.constraints
             )
             journal.append([created])
+            return
+        if continuity.began_with_history(state):
+            journal.append(continuity.going_on(self.name, state, self.objectives, space, subject))
+            self.seed = self._created.seed
             return
         changes, problems = continuity.changes_of_space(self._created, [c for _, c in state.changes], space)
         problems = [

@@ -18,6 +18,7 @@ from knowhy.engine.predicates import Answer, Bits, Judge
 from knowhy.engine.surrogate import Fit
 from knowhy.errors import SentenceError, SpaceError
 from knowhy.model.events import BeliefsUpdated, Verdict
+from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Space
 from knowhy.model.state import State
 from knowhy.model.theory import Claim, Effect, OnlyThrough, Theory
@@ -250,7 +251,7 @@ def contrast_pairs(state: State, contrast: str) -> list[tuple[float | None, floa
             if arm.contrast != contrast:
                 continue
             if isinstance(t, Failed):
-                if t.failure.kind not in ("lost", "setup"):
+                if t.failure.kind not in SAYS_NOTHING:
                     arms.setdefault(arm.pair, {})[arm.treatment] = None
             elif metric in t.observation.metrics:
                 arms.setdefault(arm.pair, {})[arm.treatment] = t.observation.metrics[metric]

@@ -15,14 +15,17 @@ from knowhy.model.events import (
     RunEnded,
     RunStarted,
     StudyCreated,
+    SubjectAttached,
     TheoryProposed,
     TrialCompleted,
     TrialFailed,
+    TrialObserved,
     TrialProposed,
     TrialStarted,
     TrialWithdrawn,
 )
 from knowhy.model.objective import Constraint, Objective
+from knowhy.model.observation import Observation
 from knowhy.model.space import Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Trial, Waiting
@@ -34,6 +37,7 @@ class State:
 
     Mappings keep the order in which their members came. They are never changed after the fold.
     ``order`` lists the trials that ended, in the order of the journal; ``time`` is that of the last record.
+    ``observed`` maps the keys of imported trials to their numbers. ``begun`` is the kind of subject it began with.
     """
 
     name: str = ""
@@ -62,6 +66,8 @@ class State:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     changes: list[tuple[float, ParameterChanged]] = field(default_factory=list)
     notes: list[tuple[float, NoteAdded]] = field(default_factory=list)
+    observed: dict[str, int] = field(default_factory=dict)
+    begun: str = ""
 
     @property
     def completed(self) -> tuple[Completed, ...]:
@@ -82,6 +88,11 @@ class State:
     def finished(self) -> int:
         """How many trials have ended, one way or the other."""
         return sum(isinstance(t, (Completed, Failed)) for t in self.trials.values())
+
+    @property
+    def planned(self) -> int:
+        """How many trials were planned here, in whatever stage: those that were imported cost no budget."""
+        return len(self.trials) - len(self.observed)
 
     @property
     def objective(self) -> Objective:
@@ -116,6 +127,7 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
             evidence=dict(state.evidence),
             changes=list(state.changes),
             notes=list(state.notes),
+            observed=dict(state.observed),
         )
     for record in records:
         state = replace(_apply(state, record), seq=record.seq, time=record.time)
@@ -136,6 +148,7 @@ def _apply(state: State, record: Record) -> State:
                 subject=e.subject,
                 version=e.version,
                 created=record.time,
+                begun=str(e.subject.get("kind", "")),
             )
         case RunStarted() as e:
             # A run that was killed left no RunEnded: its time counts up to the last record.
@@ -166,6 +179,15 @@ def _apply(state: State, record: Record) -> State:
             state.order.append(e.trial)
         case TrialWithdrawn() as e:
             state.trials.pop(e.trial, None)
+        case TrialObserved() as e:
+            number = e.proposal.trial
+            ended = Completed if isinstance(e.outcome, Observation) else Failed
+            state.trials[number] = ended(e.proposal, e.outcome, record.time)  # type: ignore[arg-type]
+            state.order.append(number)
+            state.observed[e.key] = number
+            return replace(state, next_trial=max(state.next_trial, number + 1))
+        case SubjectAttached() as e:
+            return replace(state, subject=e.subject)
         case BeliefsUpdated() as e:
             state.updates.append(e)
             state.beliefs.update(e.beliefs)
