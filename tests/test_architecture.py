@@ -14,7 +14,7 @@ LONGEST = 350
 
 SETTINGS = {"settings", "settings_file", "goals", "quantities", "ranges", "continuity"}
 ADAPTERS = {"journal", "samplers", "subjects", "execution"}
-IMPORTS = {"importing", "bringing", "exporting"}
+IMPORTS = {"importing", "bringing", "exporting", "wishes"}
 
 # Room -> rooms that it may import (besides itself). A new room or root module needs a line here.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -43,11 +43,25 @@ MAY_IMPORT: dict[str, set[str]] = {
     "continuity": {"errors", "model"},
     "settings_file": {"errors", "model", "goals", "quantities", "ranges"},
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
-    "importing": {"errors", "model", "engine", "goals", "continuity", "compose", "histories", "journal"},
-    "bringing": {"errors", "model", "ports", "engine", "reflection", "compose", "histories", "importing"},
+    "folders": set(),
+    "wishes": {"errors", "model", "goals", "histories"},
+    "importing": {"wishes", "errors", "model", "engine", "goals", "continuity", "compose", "histories", "journal"},
+    "bringing": {"errors", "wishes", "model", "ports", "engine", "reflection", "compose", "histories", "importing"},
     "exporting": {"errors", "model", "histories"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
-    "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "baseline", "reports", "compose"}
+    "study": {
+        "errors",
+        "model",
+        "ports",
+        "engine",
+        "views",
+        "loop",
+        "asktell",
+        "baseline",
+        "reports",
+        "compose",
+        "folders",
+    }
     | ADAPTERS
     | SETTINGS
     | IMPORTS,

@@ -10,11 +10,12 @@ from knowhy import compose, reflection
 from knowhy.engine.beliefs import Beliefs
 from knowhy.errors import StudyMismatchError
 from knowhy.histories.history import Request
-from knowhy.importing import Found, Imported, Plan, brought, plan, read, renamed_history, split, wanted
+from knowhy.importing import Found, Imported, Plan, brought, plan, read
 from knowhy.model.events import Event, NoteAdded, TheoryProposed
 from knowhy.model.objective import Direction, Objective
 from knowhy.model.state import State, fold
 from knowhy.ports import Journal
+from knowhy.wishes import renamed_history, split, wanted
 
 _ROUNDS = 3  # theories that others give rise to, within one import
 
@@ -56,7 +57,7 @@ def bring(
         return done
     if planned.trials:
         text = f"imported {done.added} trials from {done.source} ({done.kind}), {done.failed} of them failed"
-        first += [*planned.trials, NoteAdded("; ".join((text, *done.notes))[:4000], "import")]
+        first += [*planned.wider, *planned.trials, NoteAdded("; ".join((text, *done.notes))[:4000], "import")]
     if first:
         state = fold(journal.append(first), state)
     joined = _join(journal, state, planned, beliefs)

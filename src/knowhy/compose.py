@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from knowhy.engine.mind import Mind
 from knowhy.errors import SpaceError, UsageError
-from knowhy.model.space import Parameter, Scalar, Space
+from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.trial import Proposal
 from knowhy.settings import STRATEGIES, Strategy
 
@@ -72,6 +72,12 @@ def script(
         timeout=timeout,
         memory=memory,
     )
+
+
+def script_with(path: str, space: Space, point: Point) -> str:
+    """The source of the script at ``path`` with ``point`` in it; what it does not have is left out."""
+    own = Space(tuple(p for p in space if p.origin.kind != "declared"))
+    return script(path, own).render({name: value for name, value in point.items() if name in own})
 
 
 def executor(workers: int) -> Executor:

@@ -12,6 +12,7 @@ from knowhy import __version__, compose, continuity, views
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
 from knowhy.errors import JournalWriteError, MetricError, SpaceError, StudyError, StudyMissingError, UsageError
+from knowhy.folders import study_names as study_names
 from knowhy.goals import direction as toward
 from knowhy.journal import SqliteJournal
 from knowhy.loop import Limits, run
@@ -152,10 +153,7 @@ class Study:
         state = self._existing()
         if state.subject.get("kind") != "script":
             raise UsageError("this study is not of a script", "write the configuration: knowhy best --write best.json")
-        # What a history brought and the script does not have is no part of it.
-        space = Space(tuple(p for p in state.space if p.origin.kind != "declared"))
-        point = {name: value for name, value in self.best_point.items() if name in space}
-        return compose.script(str(state.subject["path"]), space).render(point)
+        return compose.script_with(str(state.subject["path"]), state.space, self.best_point)
 
     def report(self, path: str | Path | None = None, *, form: Literal["html", "md"] | None = None) -> Path:
         """Write the report as ``form``, or as the suffix of ``path`` says; returns where it is."""
@@ -257,22 +255,20 @@ class Study:
 
         ``metrics`` and ``parameters`` ("lr", "lr=1e-5:0.1:log", "opt=sgd,adam") count where the guess does not;
         ``toward`` is the direction of a metric whose name does not tell. ``rename`` maps parameters to the names that
-        the script has. ``member`` chooses one of several studies in a source, ``baseline`` the trial whose
-        configuration is the default. With ``look``, nothing is written. What is known already is not added again.
-        Raises UsageError, MetricError, SpaceError, StudyLockedError, JournalError.
+        the script has. ``member`` chooses one of several studies in a source, ``baseline`` the trial that is the
+        default. With ``look``, nothing is written. Raises UsageError, MetricError, SpaceError, StudyLockedError.
         """
         from knowhy import bringing  # readers of other formats: of no use to a run
 
         asked = bringing.Asked(self._wanted, tuple(metrics), toward, tuple(parameters), baseline)
         found = bringing.found(source, asked, member, rename or {})
+        seen = bringing.look(found, self.state, self.name, asked)  # what cannot be imported leaves no journal behind
         if look:
-            return bringing.look(found, self.state, self.name, asked)
+            return seen
         journal = self._opened()
         with journal.lease(), threadpool_limits(1):
-            state = self.state
-            done = bringing.bring(journal, state, found, self.name, self.seed, asked, self.mind.beliefs)
-        self.objectives = self.state.objectives
-        self.constraints = self.state.constraints
+            done = bringing.bring(journal, self.state, found, self.name, self.seed, asked, self.mind.beliefs)
+        self.objectives, self.constraints = self.state.objectives, self.state.constraints
         return done
 
     def ask(
@@ -356,13 +352,3 @@ class Study:
 
     def _append(self, events: Sequence[Event]) -> None:
         self._opened().append(events)
-
-
-def study_names(folder: str | Path) -> list[str]:
-    """The studies in ``folder``, the one worked on last first; without those that were set aside."""
-
-    def touched(path: Path) -> float:
-        return max(part.stat().st_mtime for part in path.parent.glob("journal.db*"))
-
-    found = [path for path in Path(folder).glob("*/journal.db") if ".aside-" not in path.parent.name]
-    return [path.parent.name for path in sorted(found, key=touched, reverse=True)]

@@ -94,6 +94,17 @@ def renamed(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
+_SEEDS = ("seed", "random_state", "random_seed")
+
+
+def seeded(settings: Point) -> tuple[dict[str, Scalar], int | None]:
+    """``settings`` without the seed, and the seed: it is no parameter, but says which run it was."""
+    found = next((settings[n] for n in _SEEDS if isinstance(settings.get(n), int)), None)
+    if found is None or isinstance(found, bool) or not isinstance(found, int):
+        return dict(settings), None
+    return {name: value for name, value in settings.items() if name not in _SEEDS}, found % 2**63
+
+
 def number(value: float | int) -> float:
     """``value`` as a float; what is too large to work with is infinite."""
     try:

@@ -20,9 +20,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
 from knowhy.errors import UsageError
+from knowhy.histories.conditions import in_effect
 from knowhy.histories.history import History, Request, limited
 from knowhy.histories.optuna_trials import distribution_of, history_of, value_for
-from knowhy.histories.spaces import in_effect
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Space
 

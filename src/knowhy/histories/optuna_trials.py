@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from knowhy.errors import SpaceError
 from knowhy.histories.cells import scalar
-from knowhy.histories.history import LARGEST_NUMBER, History, Recorded, number, outcome, seconds
+from knowhy.histories.history import LARGEST_NUMBER, History, Recorded, number, outcome, seconds, seeded
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Curve, Failure, Outcome
 from knowhy.model.space import Choices, Domain, Interval, Parameter, Scalar
@@ -81,7 +81,9 @@ def _recorded(trial: FrozenTrial, objectives: Sequence[Objective], bounds: dict[
     curves = _curves(trial, objectives)
     # Optuna decodes choices by itself; a value that is no scalar is known by its text, as its distribution has it.
     settings = {name: _value(trial.distributions[name], value) for name, value in trial.params.items()}
-    seed = trial.user_attrs.get("seed")
+    settings, seed = seeded(settings)
+    told = trial.user_attrs.get("seed")
+    seed = told if isinstance(told, int) and not isinstance(told, bool) else seed
     ended: Outcome
     if trial.state is TrialState.COMPLETE:
         values = {o.metric: number(v) for o, v in zip(objectives, trial.values or (), strict=False)}
@@ -97,7 +99,7 @@ def _recorded(trial: FrozenTrial, objectives: Sequence[Objective], bounds: dict[
         f"trial {trial.number}",
         settings,
         ended,
-        seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
+        seed,
         note[:300] if isinstance(note, str) else "",
         str(trial.user_attrs.get("purpose", ""))[:20],
     )

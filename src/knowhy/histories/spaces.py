@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from knowhy.errors import SpaceError, UsageError
+from knowhy.histories.conditions import conditions_of
 from knowhy.histories.history import History, Recorded, number, renamed
-from knowhy.model.observation import Failure, Observation
-from knowhy.model.space import Choices, Condition, Domain, Interval, Parameter, Point, Scalar, Space, describe
+from knowhy.model.observation import Observation
+from knowhy.model.space import Choices, Domain, Interval, Parameter, Point, Scalar, Space, describe
 
 MOST_CHOICES = 60
 MOST_PARAMETERS = 200
@@ -102,11 +103,25 @@ def _place(
             f"no trial of {history.source} has usable settings",
             "look at the values of its parameters: " + ", ".join(domains),
         )
-    conditions = _conditions(typed, domains, notes)
+    conditions = conditions_of(typed, domains, notes)
     start = _default(typed, baseline, history.source)
     parameters = [Parameter(n, d, _start(n, d, start, typed), condition=conditions.get(n)) for n, d in domains.items()]
     space = Space(tuple(parameters))
     return Fitted(space, tuple((t, space.complete(p)) for t, p in typed), tuple(notes))
+
+
+def widened(space: Space, history: History) -> tuple[Space, tuple[str, ...]]:
+    """``space`` with room for the values of ``history``, and in words where it was too narrow."""
+    names = renamed(name for trial in history.trials for name in trial.settings)
+    old = {new: name for name, new in names.items()}
+    notes: list[str] = []
+    changed = []
+    for parameter in space:
+        name = old.get(parameter.name, parameter.name)
+        values = [t.settings[name] for t in history.trials if name in t.settings]
+        found = _widened(parameter.name, parameter.domain, values, notes, by_person=False)
+        changed.append(parameter if found is None else replace(parameter, domain=found))
+    return Space(tuple(changed)), tuple(notes)
 
 
 def adopt(space: Space, history: History) -> Fitted:
@@ -211,7 +226,7 @@ def _widened(name: str, given: Domain, values: Sequence[Scalar], notes: list[str
             notes.append(f"{name} is left out: its values are many more than it declares")
             return None
         shown = ", ".join(str(v)[:40] for _, v in list(new)[:_SHOWN])
-        notes.append(f"{name} has values beyond those that it declares ({shown}): added as choices")
+        notes.append(f"{name} has values beyond those known ({shown}): added as choices")
         return Choices((*given.values, *(v for _, v in new)))
     usable = [number(v) for v in outside if isinstance(v, (int, float)) and not isinstance(v, bool)]
     usable = [v for v in usable if math.isfinite(v)]
@@ -222,7 +237,7 @@ def _widened(name: str, given: Domain, values: Sequence[Scalar], notes: list[str
     if (low, high) != (given.low, given.high):
         notes.append(
             f"{len(usable)} value{'s' * (len(usable) > 1)} of {name} lie{'s' * (len(usable) == 1)} outside of its "
-            f"declared range {given.low:g} to {given.high:g} (set by hand, or the range changed): "
+            f"range {given.low:g} to {given.high:g} (set by hand, or the range changed): "
             f"widened to {low:g} to {high:g}"
         )
     scale = given.scale if low > 0 else "linear"
@@ -246,76 +261,6 @@ def _typed(domain: Domain, value: Scalar) -> Scalar:
     if domain.integer:
         return int(found) if found == int(found) else found
     return min(max(found, domain.low), domain.high) if domain.contains(found) else found
-
-
-def _conditions(
-    typed: Sequence[tuple[Recorded, dict[str, Scalar]]], domains: Mapping[str, Domain], notes: list[str]
-) -> dict[str, Condition]:
-    """For each parameter that some trials lack, the parent whose values decide it, where there is one.
-
-    Failed trials may have ended before they chose a value: only what they have counts.
-    """
-    found: dict[str, Condition] = {}
-    always = [n for n in domains if all(n in p for t, p in typed if isinstance(t.outcome, Observation))]
-    for name in domains:
-        missing = sum(name not in p for _, p in typed)
-        unfinished = name in always and all(isinstance(t.outcome, Failure) for t, p in typed if name not in p)
-        if not missing or unfinished:
-            continue
-        condition = _parent(name, typed, domains, found)
-        if condition is not None:
-            found[name] = condition
-            words = ", ".join(str(v)[:40] for v in condition.values[:_SHOWN])
-            notes.append(f"{name} is there only where {condition.parent} is {words}: taken as a condition")
-        else:
-            notes.append(
-                f"{missing} trial{'s' * (missing > 1)} had no {name}, and no other parameter explains when: "
-                "it counts at its default there"
-            )
-    return found
-
-
-def _parent(
-    name: str,
-    typed: Sequence[tuple[Recorded, dict[str, Scalar]]],
-    domains: Mapping[str, Domain],
-    known: Mapping[str, Condition],
-) -> Condition | None:
-    for parent, domain in domains.items():
-        if parent == name or _depends(parent, name, known):
-            continue
-        have: set[Scalar] = set()
-        lack: set[Scalar] = set()
-        usable = True
-        for trial, point in typed:
-            if parent not in point:
-                usable = usable and name not in point
-            elif name in point:
-                have.add(point[parent])
-            elif isinstance(trial.outcome, Observation):
-                lack.add(point[parent])
-        few = isinstance(domain, Choices) or (domain.integer and domain.high - domain.low <= 16)
-        if not (usable and few and have and lack) or {(type(v), v) for v in have} & {(type(v), v) for v in lack}:
-            continue
-        if isinstance(domain, Choices):
-            return Condition(
-                parent, tuple(v for v in domain.values if any(type(v) is type(h) and v == h for h in have))
-            )
-        numbers = [int(v) for v in have if isinstance(v, (int, float))]
-        others = [int(v) for v in lack if isinstance(v, (int, float))]
-        if min(numbers) > max(others):  # width_2 where there are two layers or more
-            numbers = [*range(max(others) + 1 if max(others) + 1 in numbers else min(numbers), int(domain.high) + 1)]
-        return Condition(parent, tuple(sorted(numbers)))
-    return None
-
-
-def _depends(one: str, other: str, known: Mapping[str, Condition]) -> bool:
-    """Whether ``one`` exists only where ``other`` does, through any number of steps."""
-    while one in known:
-        one = known[one].parent
-        if one == other:
-            return True
-    return False
 
 
 def _default(typed: Sequence[tuple[Recorded, dict[str, Scalar]]], baseline: str, source: str) -> dict[str, Scalar]:
@@ -344,18 +289,3 @@ def _start(name: str, domain: Domain, start: Mapping[str, Scalar], typed: Sequen
         usual = seen.most_common(1)[0][0]
         return next(p[name] for _, p in typed if name in p and repr(p[name]) == usual)
     return domain.values[0] if isinstance(domain, Choices) else domain.from_unit(0.5)
-
-
-def in_effect(space: Space, point: Mapping[str, Scalar]) -> list[Parameter]:
-    """The parameters that are in effect at ``point``: those whose conditions hold, up to the root."""
-    out: list[Parameter] = []
-    for parameter in space:
-        condition, alive = parameter.condition, True
-        for _ in range(len(space)):
-            if condition is None:
-                break
-            alive = alive and condition.holds(point)
-            condition = space[condition.parent].condition
-        if alive:
-            out.append(parameter)
-    return out

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from knowhy.histories.conditions import in_effect
 from knowhy.histories.history import History, Recorded, identified
-from knowhy.histories.spaces import in_effect
 from knowhy.model.space import same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Failed
