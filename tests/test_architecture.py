@@ -14,6 +14,7 @@ LONGEST = 350
 
 SETTINGS = {"settings", "settings_file", "goals", "quantities", "ranges", "continuity"}
 ADAPTERS = {"journal", "samplers", "subjects", "execution"}
+IMPORTS = {"importing", "bringing", "exporting", "wishes"}
 
 # Room -> rooms that it may import (besides itself). A new room or root module needs a line here.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -27,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "samplers": {"errors", "model", "ports"},
     "subjects": {"errors", "model"},
     "execution": {"errors", "model"},
+    "histories": {"errors", "model"},
     "demo": set(),
     "reflection": {"model", "engine", "ports"},
     "ledger": {"model", "ports"},
@@ -44,37 +46,33 @@ MAY_IMPORT: dict[str, set[str]] = {
     "continuity": {"errors", "model"},
     "settings_file": {"errors", "model", "goals", "quantities", "ranges"},
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
+    "folders": set(),
+    "wishes": {"errors", "model", "goals", "histories"},
+    "importing": {"wishes", "errors", "model", "engine", "goals", "continuity", "compose", "histories", "journal"},
+    "bringing": {"errors", "wishes", "model", "ports", "engine", "reflection", "compose", "histories", "importing"},
+    "exporting": {"errors", "model", "histories"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
-    "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "baseline", "reports", "compose"}
-    | {"asked", "contributions"}
+    "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "asked", "baseline", "reports"}
+    | {"compose", "contributions", "folders"}
     | ADAPTERS
-    | SETTINGS,
-    "faces": {
-        "errors",
-        "model",
-        "background",
-        "contributions",
-        "loop",
-        "study",
-        "compose",
-        "baseline",
-        "views",
-        "reports",
-        "demo",
-    }
-    | SETTINGS,
+    | SETTINGS
+    | IMPORTS,
+    "faces": {"errors", "model", "background", "contributions", "loop", "study", "compose", "baseline", "views"}
+    | {"reports", "demo"}
+    | SETTINGS
+    | IMPORTS,
     "__init__": {"errors", "model", "study", "execution"},
     "__main__": {"faces"},
 }
 
 # Libraries that only some rooms may import.
 FENCED: dict[str, set[str]] = {
-    "optuna": {"samplers"},
+    "optuna": {"samplers", "histories", "optuna"},
     "pydantic_ai": {"theorists"},
     "mcp": {"faces"},
     "ray": {"execution"},
     "submitit": {"execution"},
-    "sqlite3": {"journal"},
+    "sqlite3": {"journal", "histories"},
     "click": {"faces"},
     "lark": {"engine"},
     "torch": set(),

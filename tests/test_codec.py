@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from journals import golden_requests, golden_v1
+from journals import golden_bodies, golden_v1
 from knowhy.errors import JournalDamagedError, JournalFormatError, JournalWriteError
 from knowhy.journal import codec
 from knowhy.journal.codec import decode, encode
@@ -336,10 +336,10 @@ def test_mangled_text_never_raises_anything_else(body: str, data: st.DataObject)
 
 
 def test_every_event_has_a_coder_and_a_golden_example() -> None:
-    assert {type(event) for event in (*golden_v1.EVENTS, *golden_requests.BODIES.values())} == set(EVENT_TYPES)
+    assert {type(event) for event in (*golden_v1.EVENTS, *golden_bodies.BODIES.values())} == set(EVENT_TYPES)
 
 
-@pytest.mark.parametrize("body", golden_requests.BODIES)
+@pytest.mark.parametrize("body", golden_bodies.BODIES)
 def test_golden_bodies(body: str) -> None:
-    assert decode(body) == golden_requests.BODIES[body]
-    assert encode(golden_requests.BODIES[body]) == body
+    assert decode(body) == golden_bodies.BODIES[body]
+    assert encode(golden_bodies.BODIES[body]) == body

@@ -33,7 +33,7 @@ class AskedPolicy:
 
     def decide(self, state: State, budget: Budget) -> Decision:
         """The answer to the oldest request that can be answered, else what ``inner`` decides."""
-        left = budget.trials - len(state.trials)
+        left = budget.trials - state.planned
         if left <= 0:
             return Decision((), "the budget of trials is spent")
         if self.inner is None and (not state.trials or (broken(state) and not state.pending)):

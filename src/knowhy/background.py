@@ -220,7 +220,7 @@ def _withdraw(study: Study, launch: Launch, before: set[int]) -> None:
     """Give up requests that a whole run could not answer; ``before`` are those that it found."""
     state = study.state
     spent = launch.budget is not None and state.spent >= launch.budget
-    over = spent or len(state.trials) >= launch.trials
+    over = spent or state.planned >= launch.trials
     why = f"the budget of {'time' if spent else 'trials'} is spent" if over else f"it cannot be run: {state.ended}"
     study.contribute(lambda now: [RequestWithdrawn(n, why) for n in now.requests if over or n in before])
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knowhy.engine.mind import Mind
 from knowhy.errors import SpaceError, UsageError
-from knowhy.model.space import Parameter, Scalar, Space
+from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.trial import Proposal
 from knowhy.settings import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from knowhy.journal import Report as Report
+    from knowhy.model.job import Job
     from knowhy.model.observation import Outcome
     from knowhy.ports import Executor, Policy, Subject, Theorist
     from knowhy.subjects.discovery import Discovery
@@ -71,6 +72,12 @@ def script(
         timeout=timeout,
         memory=memory,
     )
+
+
+def script_with(path: str, space: Space, point: Point) -> str:
+    """The source of the script at ``path`` with ``point`` in it; what it does not have is left out."""
+    own = Space(tuple(p for p in space if p.origin.kind != "declared"))
+    return script(path, own).render({name: value for name, value in point.items() if name in own})
 
 
 def executor(workers: int) -> Executor:
@@ -168,3 +175,30 @@ def filled(space: Space) -> Space:
     if not space.active:
         raise SpaceError("the space is empty: there is no active parameter", "declare one, or set active = true")
     return space
+
+
+def likely_role(name: str, default: Scalar) -> tuple[str, float]:
+    """The role that a parameter's name suggests, and how sure that is."""
+    from knowhy.subjects.roles import guess
+
+    # A text says nothing here: its alternatives are those that were run.
+    found = guess(name, True if isinstance(default, str) or default is None else default)
+    return ("other", 0.2) if found is None else (found.role, found.confidence)
+
+
+class Narrowed:
+    """A subject that is asked for no more than it has: what only a history knows is left out of its trials."""
+
+    def __init__(self, inner: Subject, names: frozenset[str]) -> None:
+        """Pass the parameters called ``names`` on."""
+        self._inner, self._names = inner, names
+
+    def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
+        """As the subject within does it; raises SubjectError."""
+        point = {name: value for name, value in proposal.point.items() if name in self._names}
+        return self._inner.prepare(replace(proposal, point=point), required, folder)
+
+
+def narrowed(subject: Subject, space: Space) -> Subject:
+    """``subject`` for a study that has more parameters than the subject's own ``space``."""
+    return Narrowed(subject, frozenset(p.name for p in space))

@@ -38,6 +38,7 @@ from knowhy.thinking import Thinker, Thought
 INSTANT, SLOW = 0.2, 20.0  # seconds: a single worker whose trials are shorter or longer waits, and decides knowing more
 ATTEMPTS = 3
 HEARING = 0.25  # seconds between two looks at what others have written
+UNLUCKY = 3
 DONE = "the budget is spent"
 STOPPED = "stopped by the person"
 
@@ -246,9 +247,13 @@ class Loop:
     def refuse_broken(self, failure: Failure, number: int) -> None:
         """Stop at once where the subject does not even work as it is: more trials would teach nothing."""
         default = same_point(self.state.trials[number].proposal.point, self.state.space.defaults())
-        if self.state.completed or not default or failure.kind not in MENDABLE:
+        if any(t.proposal.purpose != "observe" for t in self.state.completed) or failure.kind not in MENDABLE:
             return
-        self.ledger.append(RunEnded(f"the default configuration failed: {failure.message}"))
+        # With a history the default may never run: several trials that all fail say the same.
+        if not default and (not self.state.observed or self.state.planned - len(self.state.pending) < UNLUCKY):
+            return
+        what = "the default configuration failed" if default else "every trial failed"
+        self.ledger.append(RunEnded(f"{what}: {failure.message}"))
         if failure.kind == "no_metric":
             wanted = tuple(o.metric for o in self.state.objectives)
             raise metric_error(tuple(failure.metrics), wanted, tuple(c.metric for c in self.state.constraints))

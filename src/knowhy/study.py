@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from threadpoolctl import threadpool_limits
 
@@ -21,6 +21,7 @@ from knowhy.errors import (
     StudyMissingError,
     UsageError,
 )
+from knowhy.folders import study_names as study_names
 from knowhy.goals import direction as toward
 from knowhy.journal import SqliteJournal
 from knowhy.loop import Limits, run
@@ -31,6 +32,9 @@ from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
 from knowhy.model.trial import Proposal
 from knowhy.settings import Strategy, check_name
+
+if TYPE_CHECKING:
+    from knowhy.importing import Imported
 
 _PATIENCE = 50
 
@@ -67,6 +71,7 @@ class Study:
         if wanted == ():
             raise MetricError("a study needs an objective", 'write objectives={"val_loss": "minimize"}')
         known = self.state
+        self._wanted = wanted or ()
         self.objectives = wanted or known.objectives or (Objective("val_loss"),)
         self.constraints = tuple(constraints) or (known.constraints if wanted is None else ())
         self.seed = known.seed if self._created else seed
@@ -178,7 +183,7 @@ class Study:
         state = self._existing()
         if state.subject.get("kind") != "script":
             raise UsageError("this study is not of a script", "write the configuration: knowhy best --write best.json")
-        return compose.script(str(state.subject["path"]), state.space).render(self.best_point)
+        return compose.script_with(str(state.subject["path"]), state.space, self.best_point)
 
     def report(self, path: str | Path | None = None, *, form: Literal["html", "md"] | None = None) -> Path:
         """Write the report as ``form``, or as the suffix of ``path`` says; returns where it is."""
@@ -239,6 +244,8 @@ class Study:
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
         Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
         """
+        if space is None and callable(train) and continuity.began_with_history(self.state):
+            space = self.state.space
         subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
         compose.policy(strategy, self.mind, self.seed)  # a strategy that does not exist must leave no journal behind
         journal = self._opened()
@@ -250,7 +257,7 @@ class Study:
         with threadpool_limits(1):
             run(
                 journal,
-                subject,
+                compose.narrowed(subject, whole) if continuity.began_with_history(self.state) else subject,
                 compose.executor(workers),
                 AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed)),
                 compose.theorists(),
@@ -263,6 +270,38 @@ class Study:
             )
         self.mind = mind
         return self.status
+
+    def import_history(
+        self,
+        source: str | Path,
+        *,
+        metrics: Sequence[str] = (),
+        toward: Direction | None = None,
+        parameters: Sequence[str] = (),
+        rename: Mapping[str, str] | None = None,
+        member: str | None = None,
+        baseline: str = "",
+        look: bool = False,
+    ) -> Imported:
+        """Take in the trials of a history: an Optuna storage, a table, an MLflow store, W&B runs, or another study.
+
+        ``metrics`` and ``parameters`` ("lr", "lr=1e-5:0.1:log", "opt=sgd,adam") count where the guess does not;
+        ``toward`` is the direction of a metric whose name does not tell. ``rename`` maps parameters to the names that
+        the script has. ``member`` chooses one of several studies in a source, ``baseline`` the trial that is the
+        default. With ``look``, nothing is written. Raises UsageError, MetricError, SpaceError, StudyLockedError.
+        """
+        from knowhy import bringing  # readers of other formats: of no use to a run
+
+        asked = bringing.Asked(self._wanted, tuple(metrics), toward, tuple(parameters), baseline)
+        found = bringing.found(source, asked, member, rename or {})
+        seen = bringing.look(found, self.state, self.name, asked)  # what cannot be imported leaves no journal behind
+        if look:
+            return seen
+        journal = self._opened()
+        with journal.lease(), threadpool_limits(1):
+            done = bringing.bring(journal, self.state, found, self.name, self.seed, asked, self.mind.beliefs)
+        self.objectives, self.constraints = self.state.objectives, self.state.constraints
+        return done
 
     def ask(
         self, space: Space | Iterable[Parameter] | None = None, *, trials: int = 60, strategy: Strategy = "theory"
@@ -323,6 +362,10 @@ class Study:
             )
             journal.append([created])
             return
+        if continuity.began_with_history(state):
+            journal.append(continuity.going_on(self.name, state, self.objectives, space, subject))
+            self.seed = self._created.seed
+            return
         changes, problems = continuity.changes_of_space(self._created, [c for _, c in state.changes], space)
         problems = [
             *continuity.differing_goals(self._created, self.objectives, self.constraints),
@@ -338,13 +381,3 @@ class Study:
         if self._created is None:
             raise StudyMissingError(f"the study {self.name} has not begun", "run it first")
         return state
-
-
-def study_names(folder: str | Path) -> list[str]:
-    """The studies in ``folder``, the one worked on last first; without those that were set aside."""
-
-    def touched(path: Path) -> float:
-        return max(part.stat().st_mtime for part in path.parent.glob("journal.db*"))
-
-    found = [path for path in Path(folder).glob("*/journal.db") if ".aside-" not in path.parent.name]
-    return [path.parent.name for path in sorted(found, key=touched, reverse=True)]

@@ -33,7 +33,7 @@ class Mind:
 
     def options(self, state: State) -> tuple[Option, ...]:
         """What it would consider running next, the one it would take first."""
-        trials = max(state.run.trials if state.run else 0, len(state.trials) + 12)
+        trials = max(state.run.trials if state.run else 0, state.planned + 12)
         decision = self.policy.decide(state, Budget(trials))
         taken = tuple(
             Option(

@@ -47,7 +47,7 @@ class TheoryPolicy:
 
     def decide(self, state: State, budget: Budget) -> Decision:
         """The next trial or contrast pair; an empty decision means stop."""
-        left = budget.trials - len(state.trials)
+        left = budget.trials - state.planned
         if left <= 0:
             return Decision((), "the budget of trials is spent")
         if not state.trials or (broken(state) and not state.pending):
@@ -178,7 +178,7 @@ class TheoryPolicy:
         worth = lesson.total / self._cost(posterior, rows, budget)
         close = np.flatnonzero(worth >= 0.8 * worth.max())
         at = int(close[np.argmax(score(rows[close]))])
-        if budget.trials - len(posterior.state.trials) < 2:
+        if budget.trials - posterior.state.planned < 2:
             return rows[at : at + 1], float(lesson.total[at]), lesson.bits[:, at]
         pairs, totals, pair_bits = design.contrasts(self.beliefs, posterior, open_, seed)
         if len(pairs):
@@ -248,7 +248,7 @@ def learning_share(progress: float) -> float:
 
 
 def _progress(state: State, budget: Budget) -> float:
-    share = len(state.trials) / max(budget.trials, 1)
+    share = state.planned / max(budget.trials, 1)
     if budget.seconds:
         share = max(share, (state.spent + state.time - state.run_started) / budget.seconds)
     return min(share, 1.0)

@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "trials": ("read", "trials", "List every trial."),
     "believe": ("claims", "believe", "Judge any claim by the data so far."),
     "suppose": ("claims", "suppose", "Add a theory of your own."),
+    "import": ("histories", "import_", "Take in trials from Optuna, CSV, MLflow, W&B, results.tsv or a study."),
+    "export": ("histories", "export", "Write the trials for Optuna, pandas or a spreadsheet."),
     "report": ("report", "report", "Write the report as HTML or Markdown."),
     "mcp": ("mcp", "mcp", "Serve the project to a coding agent (MCP)."),
     "agent": ("agent", "agent", "Teach a coding agent to use knowhy."),

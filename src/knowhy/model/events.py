@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from knowhy.model.objective import Constraint, Objective
-from knowhy.model.observation import Failure, Observation
+from knowhy.model.observation import Failure, Observation, Outcome
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Contrast, Evidence, Proposal
@@ -47,10 +47,13 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class ParameterChanged:
-    """A parameter is added, opened, widened or frozen; ``parameter`` is how it stands from now on."""
+    """A parameter is added, opened, widened or frozen; ``parameter`` is how it stands from now on.
+
+    "bound" says that it was known from a history, and is found in the subject that the study goes on with.
+    """
 
     parameter: Parameter
-    change: Literal["added", "opened", "widened", "frozen"]
+    change: Literal["added", "opened", "widened", "frozen", "bound"]
     reason: str
     by: str
 
@@ -107,6 +110,25 @@ class TrialWithdrawn:
 
     trial: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialObserved:
+    """A trial that others ran joins as evidence: its purpose is "observe", nothing was predicted of it.
+
+    ``key`` says which trial of which history it is, so that importing the same history again adds nothing.
+    """
+
+    proposal: Proposal
+    outcome: Outcome
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectAttached:
+    """A study that began with a history goes on with this subject (as in ``StudyCreated``)."""
+
+    subject: Mapping[str, Scalar]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +211,8 @@ Event = (
     | TrialWithdrawn
     | TrialsRequested
     | RequestWithdrawn
+    | TrialObserved
+    | SubjectAttached
     | BeliefsUpdated
     | EvidenceUpdated
     | NoteAdded

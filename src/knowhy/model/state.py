@@ -16,15 +16,18 @@ from knowhy.model.events import (
     RunEnded,
     RunStarted,
     StudyCreated,
+    SubjectAttached,
     TheoryProposed,
     TrialCompleted,
     TrialFailed,
+    TrialObserved,
     TrialProposed,
     TrialsRequested,
     TrialStarted,
     TrialWithdrawn,
 )
 from knowhy.model.objective import Constraint, Objective
+from knowhy.model.observation import Observation
 from knowhy.model.space import Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Trial, Waiting
@@ -38,6 +41,7 @@ class State:
     ``requests`` are those that wait for an answer, by the number of their record; ``answers`` the trials that
     answered one, ``declined`` why one was withdrawn. ``order`` lists the trials that ended, in the order of the
     journal; ``time`` is that of the last record.
+    ``observed`` maps the keys of imported trials to their numbers. ``begun`` is the kind of subject it began with.
     """
 
     name: str = ""
@@ -69,6 +73,8 @@ class State:
     requests: dict[int, TrialsRequested] = field(default_factory=dict)
     answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
     declined: dict[int, str] = field(default_factory=dict)
+    observed: dict[str, int] = field(default_factory=dict)
+    begun: str = ""
 
     @property
     def completed(self) -> tuple[Completed, ...]:
@@ -89,6 +95,11 @@ class State:
     def finished(self) -> int:
         """How many trials have ended, one way or the other."""
         return sum(isinstance(t, (Completed, Failed)) for t in self.trials.values())
+
+    @property
+    def planned(self) -> int:
+        """How many trials were planned here, in whatever stage: those that were imported cost no budget."""
+        return len(self.trials) - len(self.observed)
 
     @property
     def objective(self) -> Objective:
@@ -126,6 +137,7 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
             requests=dict(state.requests),
             answers=dict(state.answers),
             declined=dict(state.declined),
+            observed=dict(state.observed),
         )
     for record in records:
         state = replace(_apply(state, record), seq=record.seq, time=record.time)
@@ -146,6 +158,7 @@ def _apply(state: State, record: Record) -> State:
                 subject=e.subject,
                 version=e.version,
                 created=record.time,
+                begun=str(e.subject.get("kind", "")),
             )
         case RunStarted() as e:
             # A run that was killed left no RunEnded: its time counts up to the last record.
@@ -184,6 +197,15 @@ def _apply(state: State, record: Record) -> State:
         case RequestWithdrawn() as e:
             if state.requests.pop(e.request, None) is not None:
                 state.declined[e.request] = e.reason
+        case TrialObserved() as e:
+            number = e.proposal.trial
+            ended = Completed if isinstance(e.outcome, Observation) else Failed
+            state.trials[number] = ended(e.proposal, e.outcome, record.time)  # type: ignore[arg-type]
+            state.order.append(number)
+            state.observed[e.key] = number
+            return replace(state, next_trial=max(state.next_trial, number + 1))
+        case SubjectAttached() as e:
+            return replace(state, subject=e.subject)
         case BeliefsUpdated() as e:
             state.updates.append(e)
             state.beliefs.update(e.beliefs)

@@ -9,7 +9,8 @@ from typing import Literal
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Point
 
-Purpose = Literal["learn", "improve", "verify"]
+Purpose = Literal["learn", "improve", "verify", "observe"]
+"""What a trial is for; "observe" is one that others ran and that was imported: evidence, planned by nobody here."""
 
 
 @dataclass(frozen=True, slots=True)

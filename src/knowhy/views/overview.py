@@ -221,7 +221,7 @@ def overview(state: State, mind: Mind) -> Overview:
         spent=spent(state),
         training=sum(t.observation.duration for t in state.completed) + sum(t.failure.duration for t in state.failed),
         best=best(state, mind) if state.objectives else None,
-        purposes={p: purposes[p] for p in ("learn", "improve", "verify")},
+        purposes={p: purposes[p] for p in ("learn", "improve", "verify", "observe") if p != "observe" or purposes[p]},
         theories={s: statuses[s] for s in STATUSES},
         considered=len(views),
         exploratory=sum(v.exploratory for v in views),

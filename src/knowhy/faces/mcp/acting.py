@@ -256,7 +256,7 @@ class Acting:
 
     def _afford(self, study: Study, state: State, wanted: int) -> None:
         allowed = self.project.launch(study).trials
-        left = allowed - len(state.trials) - arms_queued(state)
+        left = allowed - state.planned - arms_queued(state)
         if wanted > left:
             raise UsageError(
                 f"{wanted} trials are more than the {max(0, left)} that are left of {allowed}",
@@ -266,7 +266,7 @@ class Acting:
     def _submitted(self, study: Study, numbers: list[int]) -> results.Submitted:
         problem = self.project.run(study, again=True)
         state = study.state
-        left = self.project.launch(study).trials - len(state.trials) - arms_queued(state)
+        left = self.project.launch(study).trials - state.planned - arms_queued(state)
         return results.Submitted(
             [shapes.request(state, n) for n in numbers],
             max(0, left),

@@ -21,7 +21,7 @@ def advise(project: Project, study: Study) -> str:
         return "No trial has completed: call start_study, then wait; the default configuration runs first."
     if not any(theory.by == "agent" for theory in state.theories.values()):
         return "Read theories, add your own with suppose, then predict and submit_trials."
-    if state.run is not None and len(state.trials) >= state.run.trials:
+    if state.run is not None and state.planned >= state.run.trials:
         return "The budget of trials is spent: read best, theories and report, and tell what was certified."
     mine = [v for v in study.theories if v.by == "agent"]
     ready = [v.id for v in mine if v.belief is not None and v.belief >= 0.9 and v.status != "certified"]

@@ -228,7 +228,7 @@ def summary(project: Project, study: Study) -> results.Overview:
         running=shapes.running(state),
         waiting=len(state.pending) - shapes.running(state),
         queued=len(state.requests),
-        trials_used=len(state.trials) + arms_queued(state),
+        trials_used=state.planned + arms_queued(state),
         trials_allowed=launch.trials if launch else (state.run.trials if state.run else 0),
         seconds_spent=views.spent(state),
         best=shapes.best(found) if found else None,

@@ -1,4 +1,4 @@
-"""Requests for trials as this version writes them; later versions must read these bodies as these events."""
+"""Events that came after ``v1.db`` was written, as they are written now; later versions must read them as these."""
 
 from knowhy.model.events import Event, RequestWithdrawn, TrialProposed, TrialsRequested
 from knowhy.model.trial import Proposal
