@@ -42,11 +42,39 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings_file": {"errors", "model", "goals", "quantities", "ranges"},
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
-    "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "baseline", "reports", "compose"}
+    "repository": {"errors", "model", "subjects"},
+    "patches": {"errors", "model", "engine", "views", "repository", "subjects"},
+    "study": {
+        "patches",
+        "repository",
+        "errors",
+        "model",
+        "ports",
+        "engine",
+        "views",
+        "loop",
+        "asktell",
+        "baseline",
+        "reports",
+        "compose",
+    }
     | ADAPTERS
     | SETTINGS,
-    "faces": {"errors", "model", "loop", "study", "compose", "baseline", "views", "reports", "demo"} | SETTINGS,
-    "__init__": {"errors", "model", "study", "execution"},
+    "faces": {
+        "patches",
+        "repository",
+        "errors",
+        "model",
+        "loop",
+        "study",
+        "compose",
+        "baseline",
+        "views",
+        "reports",
+        "demo",
+    }
+    | SETTINGS,
+    "__init__": {"errors", "model", "study", "repository", "execution"},
     "__main__": {"faces"},
 }
 

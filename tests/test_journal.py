@@ -183,7 +183,7 @@ def test_golden_v1(tmp_path: Path) -> None:
     shutil.copy(golden_v1.PATH, path)
     report = check(path)
     assert report.ok
-    assert report.last_hash == "136328aeb104cfd4bd541d00103278b8d5ae360621209151b8d8784815ec5308"
+    assert report.last_hash == "b6953dc0645d1e12ec71c28b5a24694f226e1ef71b65cf08c4364bf9e4be0cd6"
     with SqliteJournal(path) as journal:
         records = list(journal.read())
         assert repr([r.event for r in records]) == repr(list(golden_v1.EVENTS))

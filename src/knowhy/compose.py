@@ -75,9 +75,10 @@ def script(
 
 def executor(workers: int) -> Executor:
     """Where trials run."""
+    from knowhy.execution.guard import GuardedExecutor
     from knowhy.execution.local import LocalExecutor
 
-    return LocalExecutor(workers)
+    return GuardedExecutor(LocalExecutor(workers))
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from knowhy.model.events import (
     ContrastRegistered,
     Event,
     EvidenceUpdated,
+    ExclusionAdded,
     NoteAdded,
     ParameterChanged,
+    PatchAdded,
     RunEnded,
     RunStarted,
     StudyCreated,
@@ -24,8 +26,10 @@ from knowhy.model.events import (
     TrialWithdrawn,
     Verdict,
 )
+from knowhy.model.exclusion import Exclusion
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Curve, Failure, Observation
+from knowhy.model.patch import Patch
 from knowhy.model.space import Choices, Condition, Interval, Origin, Parameter, Space
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Arm, Contrast, Evidence, Predictive, Proposal, Stake
@@ -73,6 +77,10 @@ EVENTS: tuple[Event, ...] = (
     ContrastRegistered(Contrast("C1", "T1", "gap", -1, {"dropout": 0.1}, {"dropout": 0.4}, "random", 0.01)),
     ContrastRegistered(Contrast("C2", "", "val_loss", -1, _default, _point)),
     ParameterChanged(_mixed, "opened", "T1 points to it", "builtin"),
+    PatchAdded(Patch("fast", "because é", "--- a/t.py\n+++ b/t.py\n@@ -1,1 +1,1 @@\n-x\udcff\n+y\n", ("t.py",), "edit", "llm")),
+    ParameterChanged(Parameter("fast", Choices((False, True)), False, "patch"), "added", "a patch", "person"),
+    ParameterChanged(Parameter("slow", Choices((False, True)), False, "patch"), "added", "a patch", "person"),
+    ExclusionAdded(Exclusion(("fast", "slow"), "both change t.py, line 1")),
     TrialProposed(Proposal(1, _default, 7, "learn", "the default comes first", "engine")),
     TrialStarted(1, 1),
     TrialCompleted(

@@ -14,6 +14,7 @@ from knowhy.engine.information import information
 from knowhy.engine.policy import TheoryPolicy
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import LEVELS, Bits
+from knowhy.engine.switches import SwitchEffect, Where, switch_effects
 from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
 from knowhy.model.decision import Budget, Option
 from knowhy.model.space import same_point
@@ -135,6 +136,10 @@ class Mind:
             mean = tuple(float(v) for v in np.median(curve, axis=0))
             out.append(MainEffect(name, metric, values, mean, _floats(low), _floats(high), b, a, c))
         return tuple(sorted(out, key=lambda e: -e.importance))
+
+    def switches(self, state: State, names: tuple[str, ...], where: Where) -> dict[str, SwitchEffect]:
+        """What turning each of ``names`` on does to the first objective."""
+        return switch_effects(self.beliefs, state, names, where)
 
     def incumbent(self, state: State) -> Incumbent | None:
         """The best configuration known, judged by the posterior, not by its luckiest run."""

@@ -116,7 +116,9 @@ def _contrast(state: State, posterior: Posterior, theory: Theory, claim: Claim, 
     base = state.space.defaults()
     if claim.scope.kind == "best" and posterior.incumbent is not None:
         base = dict(posterior.incumbent.proposal.point)
-    points = [state.space.complete({**base, claim.parameter: v}) for v in ends]
+    for end in ends:  # what either end rules out is off in both arms
+        base = {**base, **state.space.complete({**base, claim.parameter: end}, keep=[claim.parameter])}
+    points = [state.space.complete({**base, claim.parameter: v}, keep=[claim.parameter]) for v in ends]
     return Contrast(name, theory.id, claim.metric, direction, points[0], points[1], "fixed", margin)
 
 
@@ -124,9 +126,11 @@ def _arms(state: State, contrasts: list[Contrast], base: Point, pair: int) -> li
     """The distinct configurations of a round, each with the places that it fills."""
     made: list[tuple[dict[str, Scalar], list[Arm]]] = []
     for contrast in contrasts:
-        background = base if contrast.background == "random" else {}
+        # What the treatment rules out is off in both arms: they differ in nothing else.
+        whole = state.space.complete({**base, **contrast.treatment}, keep=contrast.treatment)
+        background = whole if contrast.background == "random" else {}
         for treatment, setting in ((False, contrast.control), (True, contrast.treatment)):
-            point = state.space.complete({**background, **setting})
+            point = state.space.complete({**background, **setting}, keep=setting)
             arm = Arm(contrast.id, pair, treatment)
             place = next((arms for p, arms in made if same_point(p, point)), None)
             if place is None:

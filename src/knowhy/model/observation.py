@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-FailureKind = Literal["nan", "inf", "no_metric", "exit", "timeout", "out_of_memory", "setup", "lost"]
+FailureKind = Literal[
+    "nan", "inf", "no_metric", "exit", "timeout", "out_of_memory", "setup", "lost", "patch", "tampered"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ from knowhy.model.events import (
     BeliefsUpdated,
     ContrastRegistered,
     EvidenceUpdated,
+    ExclusionAdded,
     NoteAdded,
     ParameterChanged,
+    PatchAdded,
     Record,
     RunEnded,
     RunStarted,
@@ -23,6 +25,7 @@ from knowhy.model.events import (
     TrialWithdrawn,
 )
 from knowhy.model.objective import Constraint, Objective
+from knowhy.model.patch import Patch
 from knowhy.model.space import Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Trial, Waiting
@@ -62,6 +65,7 @@ class State:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     changes: list[tuple[float, ParameterChanged]] = field(default_factory=list)
     notes: list[tuple[float, NoteAdded]] = field(default_factory=list)
+    patches: dict[str, Patch] = field(default_factory=dict)
 
     @property
     def completed(self) -> tuple[Completed, ...]:
@@ -116,6 +120,7 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
             evidence=dict(state.evidence),
             changes=list(state.changes),
             notes=list(state.notes),
+            patches=dict(state.patches),
         )
     for record in records:
         state = replace(_apply(state, record), seq=record.seq, time=record.time)
@@ -148,6 +153,10 @@ def _apply(state: State, record: Record) -> State:
         case ParameterChanged() as e:
             state.changes.append((record.time, e))
             return replace(state, space=state.space.with_parameter(e.parameter))
+        case PatchAdded() as e:
+            state.patches[e.patch.name] = e.patch
+        case ExclusionAdded() as e:
+            return replace(state, space=state.space.with_exclusion(e.exclusion))
         case TheoryProposed() as e:
             state.theories[e.theory.id] = e.theory
             state.priors[e.theory.id] = e.prior

@@ -7,6 +7,7 @@ dataclasses; ``as_json`` turns any of them into JSON-able data.
 from knowhy.views.honesty import CalibrationView, calibration
 from knowhy.views.mind import Mind
 from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, upcoming
+from knowhy.views.patches import PatchView, patch_views
 from knowhy.views.plain import as_json
 from knowhy.views.questions import QuestionView, questions
 from knowhy.views.theories import (
@@ -59,6 +60,7 @@ __all__ = [
     "Mind",
     "NextView",
     "Overview",
+    "PatchView",
     "QuestionView",
     "Range",
     "Setting",
@@ -78,6 +80,7 @@ __all__ = [
     "history",
     "options",
     "overview",
+    "patch_views",
     "questions",
     "status",
     "surprises",
