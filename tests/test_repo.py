@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from repo_kit import PREPARE, TRAIN, edit, fingerprint, git, make
 
 from knowhy.errors import PatchError, SubjectError
 from knowhy.execution.guard import GuardedExecutor
@@ -24,6 +23,7 @@ from knowhy.subjects.repo.handed import applied, form_of
 from knowhy.subjects.repo.scope import Scope
 from knowhy.subjects.repo.store import Home, Store
 from knowhy.subjects.repo.subject import RepoSubject
+from repo_kit import PREPARE, TRAIN, edit, fingerprint, git, make
 
 SCOPE = Scope(("train.py",))
 
@@ -181,7 +181,7 @@ def test_patches_that_overlap_are_known_and_refused(bench: Bench) -> None:
     bench.add("two", edit("x += 0.0\n", "x += 2.0\n"))
     assert [e.parameters for e in bench.space.exclusions] == [("one", "two")]
     both = {**bench.space.defaults(), "one": True, "two": True}
-    with pytest.raises(PatchError, match="both change train.py, line"):
+    with pytest.raises(PatchError, match=r"both change train\.py, line"):
         bench.subject.plan(both)
     completed = bench.space.complete(both)
     assert completed["one"] is not completed["two"]
@@ -273,7 +273,7 @@ def test_a_checkout_that_is_not_what_it_was_ends_before_it_runs(bench: Bench, tm
     job = bench.subject.prepare(
         Proposal(1, bench.space.defaults(), 1, "learn", ""), ("val_bpb",), str(tmp_path / "trials" / "00001")
     )
-    wrong = replace(job, locked={path: "0" * 64 for path in job.locked})
+    wrong = replace(job, locked=dict.fromkeys(job.locked, "0" * 64))
     executor = GuardedExecutor(LocalExecutor(1))
     executor.submit(wrong)
     ((number, outcome),) = executor.wait(1.0)
@@ -354,7 +354,7 @@ def test_new_and_removed_files_are_patches_too() -> None:
     scope = Scope(("*.py",))
     made = applied(edit("", "def f():\n    return 1\n", "extra.py"), scope, read)
     assert made == {"extra.py": b"def f():\n    return 1\n"}
-    gone = "--- a/train.py\n+++ /dev/null\n@@ -1,{0} +0,0 @@\n".format(TRAIN.count("\n"))
+    gone = "--- a/train.py\n+++ /dev/null\n@@ -1,{} +0,0 @@\n".format(TRAIN.count("\n"))
     gone += "".join(f"-{line}\n" for line in TRAIN.splitlines())
     assert applied(gone, scope, read) == {"train.py": None}
 

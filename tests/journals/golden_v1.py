@@ -77,7 +77,9 @@ EVENTS: tuple[Event, ...] = (
     ContrastRegistered(Contrast("C1", "T1", "gap", -1, {"dropout": 0.1}, {"dropout": 0.4}, "random", 0.01)),
     ContrastRegistered(Contrast("C2", "", "val_loss", -1, _default, _point)),
     ParameterChanged(_mixed, "opened", "T1 points to it", "builtin"),
-    PatchAdded(Patch("fast", "because é", "--- a/t.py\n+++ b/t.py\n@@ -1,1 +1,1 @@\n-x\udcff\n+y\n", ("t.py",), "edit", "llm")),
+    PatchAdded(
+        Patch("fast", "because é", "--- a/t.py\n+++ b/t.py\n@@ -1,1 +1,1 @@\n-x\udcff\n+y\n", ("t.py",), "edit", "llm")
+    ),
     ParameterChanged(Parameter("fast", Choices((False, True)), False, "patch"), "added", "a patch", "person"),
     ParameterChanged(Parameter("slow", Choices((False, True)), False, "patch"), "added", "a patch", "person"),
     ExclusionAdded(Exclusion(("fast", "slow"), "both change t.py, line 1")),
