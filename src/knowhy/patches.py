@@ -135,7 +135,7 @@ class Patches:
         if unspliced:
             last_files, message = files[-1]
             files[-1] = (last_files, f"{message}\nAnd on the command line: {' '.join(dict.fromkeys(unspliced))}\n")
-        branch.write(
+        made = branch.write(
             home,
             subject.store,
             name,
@@ -143,7 +143,7 @@ class Patches:
             files,
             dirty=bool(state.subject.get("dirty")),
         )
-        return Written(name, tuple(message.split("\n")[0] for _, message in files))
+        return Written(name, made)
 
     @property
     def home(self) -> Path:

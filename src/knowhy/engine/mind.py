@@ -10,8 +10,8 @@ import numpy as np
 from knowhy.engine import claims, design
 from knowhy.engine.beliefs import Beliefs, contrast_pairs, known_metrics, share
 from knowhy.engine.encoding import Array
+from knowhy.engine.factors import FactorPolicy
 from knowhy.engine.information import information
-from knowhy.engine.policy import TheoryPolicy
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import LEVELS, Bits
 from knowhy.engine.switches import SwitchEffect, Where, switch_effects
@@ -29,7 +29,7 @@ class Mind:
     def __init__(self) -> None:
         """Start with empty caches."""
         self.beliefs = Beliefs()
-        self.policy = TheoryPolicy(self.beliefs)
+        self.policy = FactorPolicy(self.beliefs)
 
     def options(self, state: State) -> tuple[Option, ...]:
         """What it would consider running next, the one it would take first."""

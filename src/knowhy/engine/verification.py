@@ -11,6 +11,7 @@ from knowhy.engine.metric_names import goal
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import propose, trial_seed
 from knowhy.model.decision import Decision
+from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Point, Scalar, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import Better, Claim, Effect, Theory
@@ -24,7 +25,7 @@ def verify(beliefs: Beliefs, state: State, posterior: Posterior, left: int) -> D
 
     None when nothing is left that ``left`` trials could certify.
     """
-    live = [c for c in state.contrasts.values() if _alive(state, posterior, c)]
+    live = [c for c in state.contrasts.values() if c.background != "mirrored" and _alive(state, posterior, c)]
     new: list[Contrast] = []
     if not any(not c.theory for c in live):
         new += _best(state, posterior)
@@ -79,7 +80,15 @@ def _candidates(beliefs: Beliefs, state: State) -> list[Theory]:
         return theory.by != "person", not about, state.priors.get(theory.id, 0.5) - state.beliefs[theory.id]
 
     likely = [t for t in state.theories.values() if t.id not in tried and state.beliefs.get(t.id, 0.0) >= _LIKELY]
+    likely = [t for t in likely if not _of_patches(beliefs, state, t)]
     return sorted(likely, key=rank)
+
+
+def _of_patches(beliefs: Beliefs, state: State, theory: Theory) -> bool:
+    """Whether a theory is of patches alone, where there are several: mirrored pairs test those all at once."""
+    named = {n for c in beliefs.claims(state, theory.claims) for n in claims.mentions(c)[0]}
+    several = sum(p.role == PATCH_ROLE for p in state.space.active) > 1
+    return several and bool(named) and all(state.space[n].role == PATCH_ROLE for n in named)
 
 
 def contrasts_for(

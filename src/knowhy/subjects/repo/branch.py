@@ -17,8 +17,8 @@ def write(
     steps: Sequence[tuple[Mapping[str, bytes | None], str]],
     *,
     dirty: bool,
-) -> str:
-    """Make the branch ``name`` with a commit for each of ``steps`` (files against the base, message); its tip.
+) -> tuple[str, ...]:
+    """Make the branch ``name`` with a commit for each of ``steps`` (files, message); the subject of each commit.
 
     It grows from ``head``, the commit on which the study began; what was not committed then comes first, in a commit
     of its own. Work tree, index, checked-out branch and other refs stay as they are. Raises UsageError for a bad name
@@ -51,7 +51,7 @@ def write(
             git(home.root, "commit-tree", tree, *above, "-F", "-", data=data, signed=True, env=who).decode().strip()
         )
     git(home.root, "update-ref", "-m", "knowhy: the best configuration", ref, parent, "0" * 40)
-    return parent
+    return tuple(message.split("\n")[0] for message in messages)
 
 
 def _who(home: Home) -> dict[str, str]:
