@@ -52,16 +52,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bringing": {"errors", "wishes", "model", "ports", "engine", "reflection", "compose", "histories", "importing"},
     "exporting": {"errors", "model", "histories"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
+    "repository": {"errors", "model", "subjects"},
+    "patches": {"errors", "model", "engine", "views", "repository", "subjects"},
     "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "asked", "baseline", "reports"}
-    | {"compose", "contributions", "folders"}
+    | {"compose", "contributions", "folders", "patches", "repository"}
     | ADAPTERS
     | SETTINGS
     | IMPORTS,
     "faces": {"errors", "model", "background", "contributions", "loop", "study", "compose", "baseline", "views"}
-    | {"reports", "demo"}
+    | {"reports", "demo", "patches", "repository"}
     | SETTINGS
     | IMPORTS,
-    "__init__": {"errors", "model", "study", "execution"},
+    "__init__": {"errors", "model", "study", "repository", "execution"},
     "__main__": {"faces"},
 }
 

@@ -82,9 +82,10 @@ def script_with(path: str, space: Space, point: Point) -> str:
 
 def executor(workers: int) -> Executor:
     """Where trials run."""
+    from knowhy.execution.guard import GuardedExecutor
     from knowhy.execution.local import LocalExecutor
 
-    return LocalExecutor(workers)
+    return GuardedExecutor(LocalExecutor(workers))
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,9 @@ def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:
     if strategy not in STRATEGIES:
         raise UsageError(f"there is no strategy {strategy!r}", f"choose one of: {', '.join(STRATEGIES)}")
     if strategy == "theory":
-        from knowhy.engine.policy import TheoryPolicy
+        from knowhy.engine.factors import FactorPolicy
 
-        return TheoryPolicy(mind.beliefs)
+        return FactorPolicy(mind.beliefs)
     from knowhy.samplers.classic import ClassicSampler
     from knowhy.samplers.policy import SamplerPolicy
 
@@ -166,8 +167,9 @@ def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:
 def theorists() -> list[Theorist]:
     """Who proposes theories."""
     from knowhy.theorists.builtin import Builtin
+    from knowhy.theorists.patches import Patches
 
-    return [Builtin()]
+    return [Patches(), Builtin()]
 
 
 def filled(space: Space) -> Space:

@@ -17,7 +17,7 @@ from knowhy.baseline import metric_error
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.diagnostics import derive
 from knowhy.engine.policy import MENDABLE
-from knowhy.errors import SubjectError
+from knowhy.errors import PatchError, SubjectError
 from knowhy.ledger import Ledger
 from knowhy.model.decision import Budget
 from knowhy.model.events import (
@@ -172,9 +172,10 @@ class Loop:
                 job = self.subject.prepare(trial.proposal, tuple(o.metric for o in self.state.objectives), folder)
                 self.executor.submit(job)
             except (SubjectError, OSError) as error:
-                self.ledger.append(TrialFailed(number, Failure("setup", str(error), 0.0)))
+                failure = Failure("patch" if isinstance(error, PatchError) else "setup", str(error), 0.0)
+                self.ledger.append(TrialFailed(number, failure))
                 self.due, self.idle = True, ""
-                self.refuse_broken(Failure("setup", str(error), 0.0), number)
+                self.refuse_broken(failure, number)
                 continue
             self.running.add(number)
 

@@ -45,6 +45,11 @@ class Settings:
     name: str = ""
     folder: Path = Path(".knowhy")
     script: Path | None = None
+    repo: Path | None = None
+    edit: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    command: str = ""
     arguments: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
@@ -101,7 +106,8 @@ def load(
 ) -> Settings:
     """The settings of a call: ``options`` (None counts as absent), then ``environment``, then the file at ``path``.
 
-    Options are ``name``, ``folder``, ``script``, ``metric`` and ``constraint`` (sequences of texts), ``direction``,
+    Options are ``name``, ``folder``, ``script``, ``repo``, ``command``, ``edit``, ``protect``, ``writes``,
+    ``metric`` and ``constraint`` (sequences of texts), ``direction``,
     ``trials``, ``budget``, ``workers``, ``strategy``, ``timeout``, ``memory``, ``seed``. Raises SettingsError.
     """
     settings = Settings()
@@ -113,6 +119,8 @@ def load(
     settings = _apply(settings, options, lambda key: f"--{'study' if key == 'name' else key}")
     if not settings.name and settings.script is not None:
         settings = replace(settings, name=_study_name(settings.script))
+    if not settings.name and settings.repo is not None:
+        settings = replace(settings, name=_study_name(Path(settings.repo.resolve().name + "/")))
     return settings
 
 
@@ -150,7 +158,7 @@ def _turned(objectives: tuple[Objective, ...], word: str) -> tuple[Objective, ..
 def _from_file(settings: Settings, file: SettingsFile) -> Settings:
     """``settings`` with what ``file`` says."""
     sections = {
-        "study": ("name", "script", "arguments", "folder", "seed"),
+        "study": ("name", "script", "arguments", "folder", "seed", "repo", "edit", "protect", "writes", "command"),
         "run": ("trials", "budget", "workers", "strategy", "timeout", "memory"),
     }
     changes: dict[str, Any] = {}
@@ -175,7 +183,7 @@ def _from_file(settings: Settings, file: SettingsFile) -> Settings:
                         instead(key, sections[section], "setting"),
                     )
                 changes[key] = _parsed(key, raw, file.where(section, key))
-    for key in ("script", "folder"):
+    for key in ("script", "folder", "repo"):
         if key in changes:
             changes[key] = file.path.parent / changes[key]
     changes.setdefault("folder", file.path.parent / settings.folder)
@@ -253,6 +261,10 @@ def _texts(raw: object) -> tuple[str, ...]:
     return tuple(raw)
 
 
+def _globs(raw: object) -> tuple[str, ...]:
+    return (raw,) if isinstance(raw, str) else _texts(raw)
+
+
 def check_name(raw: object) -> str:
     """``raw`` if it can name a study (and its folder); raises ValueError."""
     if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", raw):
@@ -265,6 +277,11 @@ _PARSERS: dict[str, Callable[[object], Any]] = {
     "folder": lambda raw: Path(_text(raw)),
     "script": lambda raw: raw if isinstance(raw, Path) else Path(_text(raw)),
     "arguments": _texts,
+    "repo": lambda raw: Path(_text(raw)),
+    "edit": _globs,
+    "protect": _globs,
+    "writes": _globs,
+    "command": _text,
     "trials": _count,
     "budget": _duration,
     "workers": _count,
@@ -278,6 +295,11 @@ _HINTS = {
     "folder": "name a folder",
     "script": "name a Python file",
     "arguments": 'write a list such as ["--data", "data.csv"]',
+    "repo": "name the folder of a git repository",
+    "edit": 'write globs such as "src/**/*.py"',
+    "protect": 'write globs such as "evaluate.py"',
+    "writes": 'write globs such as "results/*.json"',
+    "command": 'write a command such as "python train.py"',
     "trials": "write a whole number such as 60",
     "budget": "write a duration such as 90s, 30m or 2h",
     "workers": "write a whole number such as 2",

@@ -31,6 +31,8 @@ from knowhy.model.objective import Constraint, Direction, Objective
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
 from knowhy.model.trial import Proposal
+from knowhy.patches import Patches
+from knowhy.repository import Desk, Repo
 from knowhy.settings import Strategy, check_name
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class Study:
         self._state = State()
         self._created: StudyCreated | None = None
         self._journal: SqliteJournal | None = None
+        self._desk: Desk | None = None
         if self._journal_path.exists():
             self._journal = SqliteJournal(self._journal_path)
         wanted = None if objectives is None else tuple(Objective(m, toward(d)) for m, d in objectives.items())
@@ -185,6 +188,17 @@ class Study:
             raise UsageError("this study is not of a script", "write the configuration: knowhy best --write best.json")
         return compose.script_with(str(state.subject["path"]), state.space, self.best_point)
 
+    @property
+    def desk(self) -> Desk:
+        """Its repository, for a study of one."""
+        self._desk = self._desk or Desk(self.path, lambda: self.state)
+        return self._desk
+
+    @property
+    def patches(self) -> Patches:
+        """The changes of code under study, each on or off: list them, add, drop, or write the best as a branch."""
+        return Patches(self.desk, lambda: self.state, self._append, self.mind)
+
     def report(self, path: str | Path | None = None, *, form: Literal["html", "md"] | None = None) -> Path:
         """Write the report as ``form``, or as the suffix of ``path`` says; returns where it is."""
         from knowhy import reports  # figures and vendored scripts: of no use to a run
@@ -220,7 +234,7 @@ class Study:
 
     def run(
         self,
-        train: compose.Train | str | Path,
+        train: compose.Train | str | Path | Repo,
         space: Space | Iterable[Parameter] | None = None,
         trials: int = 60,
         workers: int = 2,
@@ -237,8 +251,9 @@ class Study:
     ) -> views.Overview:
         """Run until the study has ``trials`` trials in all or ``budget`` seconds are spent; go on where it stopped.
 
-        ``train`` is the path of a script, whose parameters are discovered where ``space`` is None, or a function
-        ``train(params, report) -> metrics``. ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
+        ``train`` is the path of a script, whose parameters are discovered where ``space`` is None, a function
+        ``train(params, report) -> metrics``, or a repository (``Repo``).
+        ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
         What was requested runs first; with ``only_asked``, nothing else does, except the default before all.
         ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
@@ -246,11 +261,18 @@ class Study:
         """
         if space is None and callable(train) and continuity.began_with_history(self.state):
             space = self.state.space
-        subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
         compose.policy(strategy, self.mind, self.seed)  # a strategy that does not exist must leave no journal behind
+        if not isinstance(train, Repo):
+            subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
         journal = self._opened()
         with journal.lease():
-            self._agree(journal, whole, described)
+            if isinstance(train, Repo):
+                begun = self.desk.begin(train, timeout, memory)
+                self._agree(journal, compose.filled(begun.space), begun.described, begun.events)
+                self.desk.begun()
+                subject = begun.subject
+            else:
+                self._agree(journal, whole, described)
         # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
         mind = Mind()
         # The cores belong to the trials; the matrices here are too small to gain from more than one.
@@ -353,14 +375,16 @@ class Study:
             self._journal = SqliteJournal(self._journal_path)
         return self._journal
 
-    def _agree(self, journal: SqliteJournal, space: Space, subject: Mapping[str, Scalar]) -> None:
+    def _agree(
+        self, journal: SqliteJournal, space: Space, subject: Mapping[str, Scalar], more: Sequence[Event] = ()
+    ) -> None:
         """Begin the journal, or see that it can go on with this space, these objectives and this subject."""
         state = self.state  # read under the lease: another process may have begun the study since it was opened
         if self._created is None:
             created = StudyCreated(
                 self.name, self.objectives, space, self.seed, dict(subject), __version__, self.constraints
             )
-            journal.append([created])
+            journal.append([created, *more])
             return
         if continuity.began_with_history(state):
             journal.append(continuity.going_on(self.name, state, self.objectives, space, subject))
@@ -381,3 +405,6 @@ class Study:
         if self._created is None:
             raise StudyMissingError(f"the study {self.name} has not begun", "run it first")
         return state
+
+    def _append(self, events: Sequence[Event]) -> None:
+        self._opened().append(events)

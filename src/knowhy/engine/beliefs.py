@@ -255,7 +255,7 @@ def contrast_pairs(state: State, contrast: str) -> list[tuple[float | None, floa
                 if t.failure.kind not in SAYS_NOTHING:
                     arms.setdefault(arm.pair, {})[arm.treatment] = None
             elif metric in t.observation.metrics:
-                arms.setdefault(arm.pair, {})[arm.treatment] = t.observation.metrics[metric]
+                arms.setdefault(arm.pair, {})[arm.treatment] = t.observation.metrics[metric] - arm.expected
     return [(a[True], c) for _, a in sorted(arms.items()) if True in a and (c := a.get(False)) is not None]
 
 

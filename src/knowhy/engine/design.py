@@ -137,7 +137,7 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
     encoder = posterior.encoder
     default = posterior.rows([posterior.state.space.defaults()])[0]
     best = posterior.rows([posterior.incumbent.proposal.point])[0] if posterior.incumbent else default
-    elsewhere = encoder.sample(2, seed)
+    elsewhere = encoder.snap(encoder.sample(2, seed))
     pairs = []
     known = 1 if posterior.deterministic else 2
     entropy = open_.bits.mean(axis=1) * (1 - open_.bits.mean(axis=1)) * open_.weights if len(open_.theories) else []
@@ -155,6 +155,8 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
             for base in (best, default, *elsewhere):
                 two = np.repeat(base[None], 2, axis=0)
                 two[:, encoder.slices[g]] = [encoder.encode_value(g, v) for v in ends]
+                if np.abs(encoder.snap(two) - two).max() > 1e-4:
+                    continue  # no such pair exists: a condition or an exclusion is in the way
                 # An arm that has run before is known: its other half is a candidate on its own.
                 if not any(posterior.runs.get(place(r), 0) >= known for r in two):
                     pairs.append(two)

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from knowhy.engine.exclusion import apart
 from knowhy.model.space import Choices, Interval, Parameter, Point, Scalar, Space
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -111,6 +112,7 @@ class Encoder:
                 at = np.argmax(out[:, s], axis=1)
                 out[:, s] = 0.0
                 out[np.arange(len(out)), s.start + at] = _HALF
+        out = apart(self.space, self.names, self.slices, out)
         conditional = [(g, p) for g, p in enumerate(self.parameters) if p.condition is not None]
         for _ in conditional:  # once for each, as a chain of conditions may stand in any order
             for g, p in conditional:

@@ -10,11 +10,12 @@ import numpy as np
 from knowhy.engine import claims, design
 from knowhy.engine.beliefs import Beliefs, contrast_pairs, known_metrics, share
 from knowhy.engine.encoding import Array
+from knowhy.engine.factors import FactorPolicy
 from knowhy.engine.foresight import foresee
 from knowhy.engine.information import information
-from knowhy.engine.policy import TheoryPolicy
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import LEVELS, Bits
+from knowhy.engine.switches import SwitchEffect, Where, switch_effects
 from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
 from knowhy.model.decision import Budget, Option
 from knowhy.model.space import Point, same_point
@@ -29,7 +30,7 @@ class Mind:
     def __init__(self) -> None:
         """Start with empty caches."""
         self.beliefs = Beliefs()
-        self.policy = TheoryPolicy(self.beliefs)
+        self.policy = FactorPolicy(self.beliefs)
 
     def options(self, state: State) -> tuple[Option, ...]:
         """What it would consider running next, the one it would take first."""
@@ -148,6 +149,10 @@ class Mind:
             mean = tuple(float(v) for v in np.median(curve, axis=0))
             out.append(MainEffect(name, metric, values, mean, _floats(low), _floats(high), b, a, c))
         return tuple(sorted(out, key=lambda e: -e.importance))
+
+    def switches(self, state: State, names: tuple[str, ...], where: Where) -> dict[str, SwitchEffect]:
+        """What turning each of ``names`` on does to the first objective."""
+        return switch_effects(self.beliefs, state, names, where)
 
     def incumbent(self, state: State) -> Incumbent | None:
         """The best configuration known, judged by the posterior, not by its luckiest run."""

@@ -27,7 +27,7 @@ from knowhy.model.trial import Failed, Proposal, Purpose
 LEARN_FIRST, LEARN_LAST = 0.8, 0.1
 ROUNDS = 6  # as many wins in a row certify
 TWO_THEORIES = (60, 100)  # budgets from which one and two theories are verified beside the incumbent
-MENDABLE = ("exit", "no_metric", "setup")
+MENDABLE = ("exit", "no_metric", "setup", "patch", "tampered")
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
 _NOTHING = 0.003  # expected improvement, in spreads, below which the search is over
 

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("demo", "demo", "Study a small neural network on digits; takes about a minute."),
     "init": ("init", "init", "Run a script once, list what was found, write knowhy.toml."),
     "run": ("run", "run", "Learn, improve, verify; goes on where it stopped."),
+    "patch": ("patch", "patch", "Changes of code as parameters: add, list, show, drop."),
     "status": ("read", "status", "Show where a study stands."),
     "best": ("read", "best", "Show the best configuration, or write it into a script."),
     "theories": ("read", "theories", "List the theories with their beliefs, rivals together."),

@@ -16,6 +16,7 @@ from knowhy import loop
 from knowhy.errors import KnowhyError
 from knowhy.faces import live, render, render_theories
 from knowhy.model.space import Space
+from knowhy.repository import Repo
 from knowhy.settings import Settings
 from knowhy.study import Study
 from knowhy.views import TheoryView, words
@@ -50,7 +51,7 @@ def stoppable() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def carry_out(study: Study, settings: Settings, script: Path, space: Space) -> None:
+def carry_out(study: Study, settings: Settings, script: Path | Repo, space: Space | None) -> None:
     """Run ``study`` as ``settings`` say and tell how it went; exits with 130 where the person stopped it."""
     with stoppable() as stop, live.watcher() as view:
         study.run(

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from knowhy.model.exclusion import Exclusion
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Failure, Observation, Outcome
+from knowhy.model.patch import Patch
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Contrast, Evidence, Proposal
@@ -47,7 +49,7 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class ParameterChanged:
-    """A parameter is added, opened, widened or frozen; ``parameter`` is how it stands from now on.
+    """A parameter is added, opened, widened, frozen, or bound to a condition; ``parameter`` is how it stands now.
 
     "bound" says that it was known from a history, and is found in the subject that the study goes on with.
     """
@@ -56,6 +58,20 @@ class ParameterChanged:
     change: Literal["added", "opened", "widened", "frozen", "bound"]
     reason: str
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatchAdded:
+    """A change of code joins; its switch is the parameter of the same name."""
+
+    patch: Patch
+
+
+@dataclass(frozen=True, slots=True)
+class ExclusionAdded:
+    """Switches are found that cannot be on together."""
+
+    exclusion: Exclusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +218,8 @@ Event = (
     | RunStarted
     | RunEnded
     | ParameterChanged
+    | PatchAdded
+    | ExclusionAdded
     | TheoryProposed
     | ContrastRegistered
     | TrialProposed

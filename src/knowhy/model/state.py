@@ -9,8 +9,10 @@ from knowhy.model.events import (
     BeliefsUpdated,
     ContrastRegistered,
     EvidenceUpdated,
+    ExclusionAdded,
     NoteAdded,
     ParameterChanged,
+    PatchAdded,
     Record,
     RequestWithdrawn,
     RunEnded,
@@ -28,6 +30,7 @@ from knowhy.model.events import (
 )
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Observation
+from knowhy.model.patch import Patch
 from knowhy.model.space import Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Trial, Waiting
@@ -75,6 +78,7 @@ class State:
     declined: dict[int, str] = field(default_factory=dict)
     observed: dict[str, int] = field(default_factory=dict)
     begun: str = ""
+    patches: dict[str, Patch] = field(default_factory=dict)
 
     @property
     def completed(self) -> tuple[Completed, ...]:
@@ -138,6 +142,7 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
             answers=dict(state.answers),
             declined=dict(state.declined),
             observed=dict(state.observed),
+            patches=dict(state.patches),
         )
     for record in records:
         state = replace(_apply(state, record), seq=record.seq, time=record.time)
@@ -171,6 +176,10 @@ def _apply(state: State, record: Record) -> State:
         case ParameterChanged() as e:
             state.changes.append((record.time, e))
             return replace(state, space=state.space.with_parameter(e.parameter))
+        case PatchAdded() as e:
+            state.patches[e.patch.name] = e.patch
+        case ExclusionAdded() as e:
+            return replace(state, space=state.space.with_exclusion(e.exclusion))
         case TheoryProposed() as e:
             state.theories[e.theory.id] = e.theory
             state.priors[e.theory.id] = e.prior

@@ -53,7 +53,11 @@ def discover(path: str, arguments: Sequence[str] = ()) -> Discovery:
     ``arguments`` are those that the script is always run with: options that they set are held.
     Raises SubjectError where the file cannot be read or is no Python.
     """
-    source = Source.read(path)
+    return discover_source(Source.read(path), arguments)
+
+
+def discover_source(source: Source, arguments: Sequence[str] = ()) -> Discovery:
+    """The hyperparameters of a script that was read already; see ``discover``."""
     findings = Findings()
     found = tuple(scopes(source))
     for_flags = find_flags(source, found[0], arguments, findings)

@@ -108,10 +108,10 @@ class ScriptSubject:
         changes = [
             change
             for parameter, value in self._values(point)
-            if (change := self._literal_change(parameter.origin, value)) is not None
+            if (change := literal_change(parameter.origin, value)) is not None
         ]
         if seed is not None:
-            changes += [c for o in self.seeds if (c := self._literal_change(o, seed % _LARGEST_SEED)) is not None]
+            changes += [c for o in self.seeds if (c := literal_change(o, seed % _LARGEST_SEED)) is not None]
         return splice(self._source, changes)
 
     def _values(self, point: Point) -> list[tuple[Parameter, Scalar]]:
@@ -134,20 +134,11 @@ class ScriptSubject:
         values = [(parameter.origin, value) for parameter, value in self._values(point)]
         for origin, value in (*values, *((o, seed % _LARGEST_SEED) for o in self.seeds)):
             if origin.flag:
-                if origin.end <= origin.start or not same_value(_written(origin.text), value):
-                    options += _option(origin, value)
-            elif (change := self._literal_change(origin, value)) is not None:
+                if origin.end <= origin.start or not same_value(written(origin.text), value):
+                    options += option(origin, value)
+            elif (change := literal_change(origin, value)) is not None:
                 literal.append(change)
         return literal, options
-
-    def _literal_change(self, origin: Origin, value: Scalar) -> tuple[Origin, str, Scalar] | None:
-        """The splice that gives ``origin`` its ``value``, or None where it stands there already."""
-        if origin.end <= origin.start or same_value(_written(origin.text), value):
-            return None
-        text = write_literal(value, origin.text)
-        if _is_switch(origin):
-            return origin, f"{origin.text}, default={text}", read_literal(_parse(origin.text))
-        return origin, text, value
 
     def _check_parameter(self, parameter: Parameter) -> None:
         origin = parameter.origin
@@ -181,13 +172,23 @@ def _parse(text: str) -> ast.expr:
     return ast.parse(f"({text})", mode="eval").body
 
 
+def literal_change(origin: Origin, value: Scalar) -> tuple[Origin, str, Scalar] | None:
+    """The splice that gives ``origin`` its ``value``, or None where it stands there already."""
+    if origin.end <= origin.start or same_value(written(origin.text), value):
+        return None
+    text = write_literal(value, origin.text)
+    if _is_switch(origin):
+        return origin, f"{origin.text}, default={text}", read_literal(_parse(origin.text))
+    return origin, text, value
+
+
 def _is_switch(origin: Origin) -> bool:
     """Whether the origin's text is where the default of an on-off option can be added, not a default."""
     value = read_literal(_parse(origin.text)) if origin.flag else None
     return isinstance(value, str) and (value in ("store_true", "store_false") or value == origin.flag)
 
 
-def _written(text: str) -> Scalar:
+def written(text: str) -> Scalar:
     """The value that a script has where its literal is ``text``."""
     value = read_literal(_parse(text))
     if isinstance(value, str) and value in ("store_true", "store_false"):
@@ -195,7 +196,7 @@ def _written(text: str) -> Scalar:
     return False if isinstance(value, str) and value.startswith("-") else value
 
 
-def _option(origin: Origin, value: Scalar) -> list[str]:
+def option(origin: Origin, value: Scalar) -> list[str]:
     """The command-line words that give the option of ``origin`` its ``value``, which is not its default."""
     if isinstance(value, bool):
         on, _, off = origin.flag.partition("/")

@@ -8,6 +8,7 @@ from knowhy.views.foreseen import ForeseenView, StakeView, foreseen
 from knowhy.views.honesty import CalibrationView, calibration
 from knowhy.views.mind import Mind
 from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, spent, upcoming
+from knowhy.views.patches import PatchView, patch_views
 from knowhy.views.plain import as_json
 from knowhy.views.questions import QuestionView, questions
 from knowhy.views.theories import (
@@ -61,6 +62,7 @@ __all__ = [
     "Mind",
     "NextView",
     "Overview",
+    "PatchView",
     "QuestionView",
     "Range",
     "Setting",
@@ -82,6 +84,7 @@ __all__ = [
     "history",
     "options",
     "overview",
+    "patch_views",
     "questions",
     "spent",
     "status",

@@ -1,0 +1,1 @@
+"""Open search spaces: planted patches, and what is found of them."""
