@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "subjects": {"errors", "model"},
     "execution": {"errors", "model"},
     "demo": set(),
-    "reflection": {"model", "engine", "ports"},
+    "reflection": {"errors", "model", "engine", "ports"},
     "ledger": {"model", "ports"},
     "thinking": {"model", "engine", "ports", "reflection"},
     "loop": {"errors", "model", "engine", "ports", "baseline", "ledger", "thinking"},
@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
     "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "baseline", "reports", "compose"}
-    | {"asked", "contributions"}
+    | {"asked", "contributions", "reflection"}
     | ADAPTERS
     | SETTINGS,
     "faces": {
@@ -91,6 +91,10 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         "samplers/classic.py",
         "within a function",
     ): "Optuna takes a third of a second to import, and random search needs none",
+    (
+        "theorists/llm/theorist.py",
+        "within a function",
+    ): "the LLM library takes seconds to import, and only a study that asks a model needs it",
 }
 
 

@@ -183,7 +183,7 @@ def test_golden_v1(tmp_path: Path) -> None:
     shutil.copy(golden_v1.PATH, path)
     report = check(path)
     assert report.ok
-    assert report.last_hash == "136328aeb104cfd4bd541d00103278b8d5ae360621209151b8d8784815ec5308"
+    assert report.last_hash == "d45b7795fc77869bf4bda37e659702221b2ee18413b0725aa98df580b094b88a"
     with SqliteJournal(path) as journal:
         records = list(journal.read())
         assert repr([r.event for r in records]) == repr(list(golden_v1.EVENTS))

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, compose, continuity, contributions, views
+from knowhy import __version__, compose, continuity, contributions, reflection, views
 from knowhy.asked import AskedPolicy
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
@@ -29,6 +29,7 @@ from knowhy.model.events import Event, Record, StudyCreated
 from knowhy.model.objective import Constraint, Direction, Objective
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
+from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
 from knowhy.settings import Strategy, check_name
 
@@ -101,6 +102,11 @@ class Study:
     def theories(self) -> tuple[views.TheoryView, ...]:
         """Every theory with its belief and status, in the order proposed."""
         return views.theories(self.state)
+
+    @property
+    def theorists(self) -> tuple[views.ProposerView, ...]:
+        """Every proposer with its record: how its theories and experiments fared, and what it cost."""
+        return views.proposers(self.state)
 
     @property
     def best(self) -> views.BestView | None:
@@ -226,6 +232,8 @@ class Study:
         *,
         arguments: Sequence[str] = (),
         only_asked: bool = False,
+        theorists: Sequence[str] = (),
+        allowance: Allowance | None = None,
         watch: Callable[[State], None] = lambda state: None,
         judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
         stop: Callable[[], bool] = lambda: False,
@@ -235,32 +243,42 @@ class Study:
         ``train`` is the path of a script, whose parameters are discovered where ``space`` is None, or a function
         ``train(params, report) -> metrics``. ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
         What was requested runs first; with ``only_asked``, nothing else does, except the default before all.
+        ``theorists`` are language models to ask (``provider:model``, or ``replay:STUDY``) within ``allowance``.
         ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
         Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
         """
         subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
-        compose.policy(strategy, self.mind, self.seed)  # a strategy that does not exist must leave no journal behind
+        asked = compose.Asked(tuple(theorists), allowance or Allowance(), self.path.parent)
+        compose.policy(strategy, self.mind, self.seed)  # what does not exist must leave no journal behind
+        compose.theorists(asked)
         journal = self._opened()
         with journal.lease():
             self._agree(journal, whole, described)
         # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
         mind = Mind()
-        # The cores belong to the trials; the matrices here are too small to gain from more than one.
-        with threadpool_limits(1):
-            run(
-                journal,
-                subject,
-                compose.executor(workers),
-                AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed)),
-                compose.theorists(),
-                mind.beliefs,
-                limits=Limits(trials, budget, workers),
-                folder=str(self.path / "trials"),
-                watch=watch,
-                judged=lambda state: judged(state, mind),
-                stop=stop,
-            )
+        proposers = compose.theorists(asked, str(described.get("path") or ""))
+        try:
+            # The cores belong to the trials; the matrices here are too small to gain from more than one.
+            with threadpool_limits(1):
+                run(
+                    journal,
+                    subject,
+                    compose.executor(workers),
+                    AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed)),
+                    proposers,
+                    mind.beliefs,
+                    limits=Limits(trials, budget, workers),
+                    folder=str(self.path / "trials"),
+                    watch=watch,
+                    judged=lambda state: judged(state, mind),
+                    stop=stop,
+                )
+        finally:
+            late = [t for t in compose.dismissed(proposers) if t not in self.state.thoughts]
+            if late:  # it has been paid for: what it proposed is there when the study goes on
+                with journal.lease():
+                    journal.append(reflection.heard(mind.beliefs, late, self.state))
         self.mind = mind
         return self.status
 

@@ -17,6 +17,7 @@ from knowhy.model.events import (
     RunStarted,
     StudyCreated,
     TheoryProposed,
+    ThoughtEnded,
     TrialCompleted,
     TrialFailed,
     TrialProposed,
@@ -27,7 +28,8 @@ from knowhy.model.events import (
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Curve, Failure, Observation
 from knowhy.model.space import Choices, Condition, Interval, Origin, Parameter, Space
-from knowhy.model.theory import Theory
+from knowhy.model.theory import ParameterRequest, Theory
+from knowhy.model.thought import Opinion, Thought, Usage, Wish
 from knowhy.model.trial import Arm, Contrast, Evidence, Predictive, Proposal, Stake
 
 PATH = Path(__file__).with_name("v1.db")
@@ -106,6 +108,17 @@ EVENTS: tuple[Event, ...] = (
     EvidenceUpdated(Evidence("C1", 2, 2, 3.5, -0.02, -0.1, 0.06, False, (-0.01, -0.03))),
     NoteAdded("a person's remark", "person", 2),
     NoteAdded("nothing in particular", "engine"),
+    ThoughtEnded(
+        Thought(
+            "openai:some-model", "a surprise", 3, "answered", "", "some-model-2026", "ab" * 32,
+            Usage(3, 5, 4_100, 620, 0.0123, 41.5), "nobody has looked at the batch",
+            (Theory("", "Batches", "noise", ("batch matters for val_loss",), "does it?", "", "openai:some-model", 3),),
+            (ParameterRequest("mixed", "it may matter", "openai:some-model", 1.0, None),),
+            (Wish({"lr": 0.1, "mixed": None}, "the far end", "openai:some-model"),),
+            (Opinion(("batch matters for val_loss",), 0.8, "noise", "openai:some-model"),), ("no sentence at all",),
+        )
+    ),
+    ThoughtEnded(Thought("ollama:local", "the start of the study", 0, "failed", "the provider cannot be reached")),
     RunEnded("60 trials are done"),
 )  # fmt: skip
 

@@ -13,12 +13,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from knowhy.engine import design, improvement
+from knowhy.engine import design, improvement, opinions
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior, place
 from knowhy.engine.proposals import improve_reason, learn_reason, propose, trial_seed
 from knowhy.engine.verification import verify
+from knowhy.engine.wishes import Wished, wished
 from knowhy.model.decision import Budget, Decision, Option
 from knowhy.model.space import Point
 from knowhy.model.state import State
@@ -100,11 +101,12 @@ class TheoryPolicy:
         rng = np.random.default_rng([state.seed, state.next_trial])
         pending = [t.proposal.point for t in state.pending]
         open_ = design.open_theories(self.beliefs, posterior)
-        score = improvement.acquisition(posterior, pending, rng)
+        score = improvement.acquisition(posterior, pending, rng, opinions.weights(self.beliefs, posterior))
+        asked = wished(posterior)
         tried = posterior.candidates[1]
         mean, _ = posterior.expected(state.objective.metric, tried)
         starts = tried[np.argsort(state.objective.sign * mean)] if len(tried) else tried
-        rows, gains = improvement.maximise(posterior, score, starts, seed, rng)
+        rows, gains = improvement.maximise(posterior, score, starts, seed, rng, asked.rows)
         rows, gains = _fresh(posterior, rows, gains, pending)
         considered: list[Option] = []
         improve_lesson = self._lesson(posterior, open_, rows[:12], pending, seed)
@@ -115,7 +117,7 @@ class TheoryPolicy:
         option = _option("improve", posterior, rows[at], float(improve_lesson.total[at]), gain)
         considered.append(option)
         wants = self._wants_to_learn(state, budget)
-        learn = self._best_lesson(posterior, open_, pending, seed, budget, score)
+        learn = self._best_lesson(posterior, open_, pending, seed, budget, score, asked)
         if learn is not None:
             chosen_rows, bits, per_theory = learn
             chances = np.exp(score(chosen_rows))
@@ -125,7 +127,7 @@ class TheoryPolicy:
                 for row, chance in zip(chosen_rows, chances, strict=True)
             )
             if (wants and bits / len(chosen_rows) > _DULL) or gain < _NOTHING < bits:
-                return self._learn(state, posterior, open_, chosen_rows, per_theory, considered)
+                return self._learn(state, posterior, open_, chosen_rows, per_theory, considered, asked)
         stakes_bits = improve_lesson.bits[:, at] if len(open_.theories) else np.zeros(0)
         middle, sd = posterior.expected(state.objective.metric, rows[at : at + 1])
         reason = improve_reason(posterior, float(middle[0]), float(sd[0]))
@@ -139,6 +141,7 @@ class TheoryPolicy:
             bits=stakes_bits,
             open_=open_,
         )
+        made = replace(made, proposer=asked.proposer(rows[at]))
         return Decision((made,), reason, (), tuple(considered))
 
     def _lesson(
@@ -166,6 +169,7 @@ class TheoryPolicy:
         seed: int,
         budget: Budget,
         score: Callable[[Array], Array],
+        asked: Wished,
     ) -> tuple[Array, float, Array] | None:
         """The rows (one, or two for a contrast) that teach most per cost, their bits in all, and bits by theory.
 
@@ -173,7 +177,7 @@ class TheoryPolicy:
         """
         if not len(open_.theories):
             return None
-        rows = design.candidates(self.beliefs, posterior, open_, seed)
+        rows = asked.among(design.candidates(self.beliefs, posterior, open_, seed))
         lesson = design.lessons(posterior, open_, rows, pending, seed)
         worth = lesson.total / self._cost(posterior, rows, budget)
         close = np.flatnonzero(worth >= 0.8 * worth.max())
@@ -205,6 +209,7 @@ class TheoryPolicy:
         rows: Array,
         bits: Array,
         considered: Sequence[Option],
+        asked: Wished,
     ) -> Decision:
         made: list[Proposal] = []
         for i, row in enumerate(rows):
@@ -220,7 +225,7 @@ class TheoryPolicy:
                 open_=open_,
                 seed=trial_seed(state, state.next_trial),
             )
-            made.append(proposal)
+            made.append(replace(proposal, proposer=asked.proposer(row)))
         reason = learn_reason(state, open_, bits, len(rows))
         made = [replace(p, reason=reason) for p in made]
         return Decision(tuple(made), reason, (), tuple(considered))

@@ -10,6 +10,7 @@ from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.theory import Theory
+from knowhy.model.thought import Thought
 from knowhy.model.trial import Contrast, Evidence, Proposal
 
 FORMAT = 1
@@ -175,6 +176,13 @@ class NoteAdded:
     trial: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ThoughtEnded:
+    """A theorist that was asked has answered, or not; what it proposed that is new follows as events of its own."""
+
+    thought: Thought
+
+
 Event = (
     StudyCreated
     | RunStarted
@@ -192,6 +200,7 @@ Event = (
     | BeliefsUpdated
     | EvidenceUpdated
     | NoteAdded
+    | ThoughtEnded
 )
 
 

@@ -17,6 +17,7 @@ from knowhy.model.events import (
     RunStarted,
     StudyCreated,
     TheoryProposed,
+    ThoughtEnded,
     TrialCompleted,
     TrialFailed,
     TrialProposed,
@@ -27,6 +28,7 @@ from knowhy.model.events import (
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Scalar, Space
 from knowhy.model.theory import Theory
+from knowhy.model.thought import Thought
 from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Trial, Waiting
 
 
@@ -69,6 +71,7 @@ class State:
     requests: dict[int, TrialsRequested] = field(default_factory=dict)
     answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
     declined: dict[int, str] = field(default_factory=dict)
+    thoughts: list[Thought] = field(default_factory=list)
 
     @property
     def completed(self) -> tuple[Completed, ...]:
@@ -126,6 +129,7 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
             requests=dict(state.requests),
             answers=dict(state.answers),
             declined=dict(state.declined),
+            thoughts=list(state.thoughts),
         )
     for record in records:
         state = replace(_apply(state, record), seq=record.seq, time=record.time)
@@ -193,6 +197,8 @@ def _apply(state: State, record: Record) -> State:
             state.evidence[e.evidence.contrast] = e.evidence
         case NoteAdded() as e:
             state.notes.append((record.time, e))
+        case ThoughtEnded() as e:
+            state.thoughts.append(e.thought)
     return state
 
 

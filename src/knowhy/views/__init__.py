@@ -9,6 +9,7 @@ from knowhy.views.honesty import CalibrationView, calibration
 from knowhy.views.mind import Mind
 from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, spent, upcoming
 from knowhy.views.plain import as_json
+from knowhy.views.proposers import OpinionView, ProposerView, opinions, proposers, thoughts
 from knowhy.views.questions import QuestionView, questions
 from knowhy.views.theories import (
     STATUSES,
@@ -60,7 +61,9 @@ __all__ = [
     "HistoryPoint",
     "Mind",
     "NextView",
+    "OpinionView",
     "Overview",
+    "ProposerView",
     "QuestionView",
     "Range",
     "Setting",
@@ -80,13 +83,16 @@ __all__ = [
     "foreseen",
     "front",
     "history",
+    "opinions",
     "options",
     "overview",
+    "proposers",
     "questions",
     "spent",
     "status",
     "surprises",
     "theories",
+    "thoughts",
     "trials",
     "upcoming",
 ]

@@ -35,6 +35,10 @@ from knowhy.study import Study
 @click.option("--timeout", metavar="TIME", help="For one trial.")
 @click.option("--memory", metavar="SIZE", help="For one trial, such as 4GB.")
 @click.option("--seed", metavar="N", help="From which the study's random choices come (0).")
+@click.option("--theorist", multiple=True, metavar="NAME", help="A language model to ask, such as anthropic:MODEL.")
+@click.option("--llm-budget", metavar="DOLLARS", help="What language models may cost over the study (2.00).")
+@click.option("--llm-tokens", metavar="N", help="Tokens that they may use over the study (2000000).")
+@click.option("--llm-requests", metavar="N", help="Requests that they may make over the study (200).")
 @which_study
 def run(
     script: str | None,
@@ -49,6 +53,10 @@ def run(
     timeout: str | None,
     memory: str | None,
     seed: str | None,
+    theorist: tuple[str, ...],
+    llm_budget: str | None,
+    llm_tokens: str | None,
+    llm_requests: str | None,
     study: str | None,
     folder: str | None,
     config: str | None,
@@ -69,6 +77,10 @@ def run(
         "timeout": timeout,
         "memory": memory,
         "seed": seed,
+        "theorist": theorist,
+        "llm_budget": llm_budget,
+        "llm_tokens": llm_tokens,
+        "llm_requests": llm_requests,
         "name": study,
         "folder": folder,
     }
