@@ -233,8 +233,8 @@ def _openai_stream(said: Said, model: str) -> bytes:
         text = call["function"]["arguments"]
         deltas.append({"tool_calls": [{**call, "index": i, "function": {**call["function"], "arguments": ""}}]})
         deltas += [
-            {"tool_calls": [{"index": i, "function": {"arguments": text[at : at + 40]}}]}
-            for at in range(0, len(text), 40)
+            {"tool_calls": [{"index": i, "function": {"arguments": text[at : at + 120]}}]}
+            for at in range(0, len(text), 120)
         ]
     for key in ("content", "refusal"):
         if message.get(key):
@@ -286,8 +286,8 @@ def _anthropic_stream(said: Said, model: str) -> bytes:
         empty = {**block, "input": {}} if tool else {**block, "text": ""}
         events.append({"type": "content_block_start", "index": i, "content_block": empty})
         text = texts[i] if tool else block["text"]
-        for at in range(0, len(text), 40):
-            part = text[at : at + 40]
+        for at in range(0, len(text), 120):
+            part = text[at : at + 120]
             delta = {"type": "input_json_delta", "partial_json": part} if tool else {"type": "text_delta", "text": part}
             events.append({"type": "content_block_delta", "index": i, "delta": delta})
         events.append({"type": "content_block_stop", "index": i})

@@ -90,8 +90,9 @@ def standings(state: State) -> tuple[Standing, ...]:
     for name, bits in _gained(state).items():
         of(name).bits = bits
     for name, worth in _chosen(state):
-        of(name).run += 1
-        of(name).worth += worth
+        if name in found:  # a sampler that decides by itself proposes no theories and asks for nothing
+            found[name].run += 1
+            found[name].worth += worth
     for s in found.values():
         s.attention = attention(state, s.proposer)
     return tuple(found.values())

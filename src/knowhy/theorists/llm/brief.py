@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from knowhy.engine import claims
 from knowhy.engine.beliefs import known_metrics
 from knowhy.engine.diagnostics import diagnose
-from knowhy.engine.mind import Mind
 from knowhy.model.space import Parameter, Scalar, describe
 from knowhy.model.state import State
 from knowhy.theorists.llm.fence import fenced, one_line
 from knowhy.theorists.llm.scope import Scope
-from knowhy.views import TheoryView, best, failures, surprises, theories
+from knowhy.views import Mind, Setting, TheoryView, best, failures, surprises, theories
 from knowhy.views.words import plural
 
 INSTRUCTIONS = """\
@@ -127,8 +126,8 @@ def _standing(state: State, mind: Mind) -> str:
     return "# Findings\n" + "\n".join(lines)
 
 
-def _settings(changed: tuple[object, ...]) -> str:
-    return ", ".join(f"{c.parameter} = {_scalar(c.value)}" for c in changed)  # type: ignore[attr-defined]
+def _settings(changed: tuple[Setting, ...]) -> str:
+    return ", ".join(f"{c.parameter} = {_scalar(c.value)}" for c in changed)
 
 
 def _theories(state: State) -> str:
