@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from benchmarks.theorists.server import (
     Asked,
     Brain,
@@ -24,6 +23,7 @@ from benchmarks.theorists.server import (
     propose,
     serving,
 )
+
 from knowhy import reflection
 from knowhy.engine.mind import Mind
 from knowhy.errors import SettingsError

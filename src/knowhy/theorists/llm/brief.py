@@ -135,7 +135,7 @@ def _theories(state: State) -> str:
     if not views:
         return ""
     lively = sorted(views, key=lambda v: (v.status != "open", abs((v.belief or 0.5) - 0.5)))[:_THEORIES]
-    lines = [_theory(v) for v in sorted(lively, key=lambda v: v.id)]
+    lines = [_theory(v) for v in sorted(lively, key=lambda v: (v.id[:1], len(v.id), v.id))]
     more = f"\n({len(views) - len(lively)} more are settled.)" if len(views) > len(lively) else ""
     return "# Theories so far (belief, and the prior share in which they hold)\n" + "\n".join(lines) + more
 
@@ -185,6 +185,9 @@ def trial_lines(state: State, order: str, most: int) -> Iterator[str]:
         done = [t for t in done if metric in t.observation.metrics]
         done.sort(key=lambda t: state.objective.sign * t.observation.metrics[metric])
     defaults = state.space.defaults()
+    if order == "best":  # one trial for each configuration
+        first = {tuple(sorted(t.proposal.point.items(), key=str)): t for t in reversed(done)}
+        done = [t for t in done if t in first.values()]
     for t in done[:most]:
         changed = [f"{k} = {_scalar(v)}" for k, v in t.proposal.point.items() if v != defaults.get(k)]
         value = t.observation.metrics.get(metric)

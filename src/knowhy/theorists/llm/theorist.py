@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SECONDS = 600.0
 _PATIENCE = 3.0
+_UNFINISHED = "the study ended before the answer; what it cost is not known"
 
 
 class LanguageModel:
@@ -56,6 +57,7 @@ class LanguageModel:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._handle: Handle | None = None
+        self._begun: Thought | None = None
         self._done: list[Thought] = []
         self._closed = False
 
@@ -76,11 +78,18 @@ class LanguageModel:
                 if mine and mine[-1].outcome == "no budget":
                     return ()
                 return (Thought(self.name, why, len(state.order), "no budget", _words(self._allowance)),)
+            self._begun = Thought(self.name, why, len(state.order), "cancelled", _UNFINISHED)
             self._thread = threading.Thread(
-                target=self._think, args=(state, why, left), name=f"theorist {self.name}", daemon=True
+                target=self._think, args=(state, self._begun, left), name=f"theorist {self.name}", daemon=True
             )
             self._thread.start()
             return ()
+
+    @property
+    def thinking(self) -> bool:
+        """Whether a thought is under way."""
+        with self._lock:
+            return self._begun is not None
 
     def close(self) -> Sequence[Thought]:
         """Stop thinking; returns what had not come out yet, and what the unfinished thought cost."""
@@ -93,11 +102,14 @@ class LanguageModel:
             thread.join(_PATIENCE)
         with self._lock:
             found, self._done = self._done, []
+            if not found and self._begun is not None:  # it does not even notice that it is cancelled
+                found = [self._begun]
+            self._begun = None
         return found
 
-    def _think(self, state: State, why: str, left: Allowance) -> None:
+    def _think(self, state: State, begun: Thought, left: Allowance) -> None:
         started = time.monotonic()
-        thought = Thought(self.name, why, len(state.order), "failed")
+        thought = replace(begun, outcome="failed", message="")
         try:
             thought = self._ask(state, thought, left)
         except ImportError as error:
@@ -109,7 +121,9 @@ class LanguageModel:
             thought = replace(thought, usage=replace(thought.usage, seconds=time.monotonic() - started))
         with self._lock:
             self._handle = None
-            self._done.append(thought)
+            if self._begun is begun:
+                self._begun = None
+                self._done.append(thought)
 
     def _ask(self, state: State, thought: Thought, left: Allowance) -> Thought:
         from knowhy.theorists.llm import client  # takes seconds to import, and only a study with a model needs it
