@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowhy.engine import opinions
+from knowhy.engine import improvement, opinions
 from knowhy.engine.mind import Mind
 from knowhy.engine.policy import TheoryPolicy
 from knowhy.engine.standing import FIRST, LEAST, MOST, attention, slots, standings
@@ -221,15 +221,22 @@ def test_slots_bound_how_many_are_considered_the_latest_first() -> None:
 
 
 def test_a_wish_is_run_where_it_is_best_and_not_where_it_is_not() -> None:
+    far = Wish({"a": 0.0, "b": 1.0}, "the far corner", BY)
+
     def decided(*wishes: Wish) -> list[Proposal]:
         return list(Mind().policy.decide(state_of(thought(wishes=wishes), trials=24), Budget(60)).proposals)
 
-    own = decided()
-    assert [p.proposer for p in own] == ["engine"]
-    assert decided(Wish({"a": 0.0, "b": 1.0}, "the far corner", BY)) == own
-    (credited,) = decided(Wish(own[0].point, "the same", BY))
-    assert credited.proposer == BY
-    assert credited.point == own[0].point
+    assert decided(far) == decided()
+    posterior = MIND.beliefs.posterior(state_of(thought(wishes=(far,)), trials=24))
+    asked = wished(posterior)
+    for merit, by in ((-1.0, BY), (1.0, "engine")):  # a score that is best, or worst, just there
+
+        def score(rows: np.ndarray, merit: float = merit) -> np.ndarray:
+            return merit * np.abs(rows - asked.rows[0]).sum(axis=1)
+
+        rng = np.random.default_rng(0)
+        rows, _ = improvement.maximise(posterior, score, np.zeros((0, 2)), 0, rng, asked.rows)
+        assert asked.proposer(rows[0]) == by
 
 
 def test_before_any_model_can_say_anything_a_wish_is_as_good_as_any() -> None:

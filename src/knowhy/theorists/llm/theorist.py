@@ -62,11 +62,14 @@ class LanguageModel:
         self._closed = False
 
     def propose(self, state: State) -> Sequence[Thought]:
-        """Thoughts that have ended since the last call; begins another where there is reason to. Returns at once."""
+        """Thoughts that have ended and are not in ``state`` yet; begins another where there is reason to.
+
+        Returns at once. A thought comes out until a state holds it: what is made of one may be dropped.
+        """
         with self._lock:
+            self._done = [t for t in self._done if t not in state.thoughts]
             if self._done:
-                found, self._done = self._done, []
-                return found
+                return tuple(self._done)
             if self._closed or (self._thread is not None and self._thread.is_alive()):
                 return ()
             why = moment(state, self.name)
@@ -92,7 +95,7 @@ class LanguageModel:
             return self._begun is not None
 
     def close(self) -> Sequence[Thought]:
-        """Stop thinking; returns what had not come out yet, and what the unfinished thought cost."""
+        """Stop thinking; returns what no state has held yet, and what the unfinished thought cost."""
         with self._lock:
             self._closed = True
             thread, handle = self._thread, self._handle
@@ -101,11 +104,10 @@ class LanguageModel:
         if thread is not None:
             thread.join(_PATIENCE)
         with self._lock:
-            found, self._done = self._done, []
-            if not found and self._begun is not None:  # it does not even notice that it is cancelled
-                found = [self._begun]
+            if self._begun is not None:  # it does not even notice that it is cancelled
+                self._done.append(self._begun)
             self._begun = None
-        return found
+            return tuple(self._done)
 
     def _think(self, state: State, begun: Thought, left: Allowance) -> None:
         started = time.monotonic()
