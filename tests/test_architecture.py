@@ -45,8 +45,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings_file": {"errors", "model", "goals", "quantities", "ranges"},
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
+    "folders": set(),
+    "proposing": {"model", "engine", "ports", "compose", "reflection"},
     "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "baseline", "reports", "compose"}
-    | {"asked", "contributions", "reflection"}
+    | {"asked", "contributions", "folders", "proposing"}
     | ADAPTERS
     | SETTINGS,
     "faces": {

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, compose, continuity, contributions, reflection, views
+from knowhy import __version__, compose, continuity, contributions, views
 from knowhy.asked import AskedPolicy
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
@@ -21,6 +21,7 @@ from knowhy.errors import (
     StudyMissingError,
     UsageError,
 )
+from knowhy.folders import study_names as study_names
 from knowhy.goals import direction as toward
 from knowhy.journal import SqliteJournal
 from knowhy.loop import Limits, run
@@ -31,6 +32,7 @@ from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
+from knowhy.proposing import attending
 from knowhy.settings import Strategy, check_name
 
 _PATIENCE = 50
@@ -102,11 +104,6 @@ class Study:
     def theories(self) -> tuple[views.TheoryView, ...]:
         """Every theory with its belief and status, in the order proposed."""
         return views.theories(self.state)
-
-    @property
-    def theorists(self) -> tuple[views.ProposerView, ...]:
-        """Every proposer with its record: how its theories and experiments fared, and what it cost."""
-        return views.proposers(self.state)
 
     @property
     def best(self) -> views.BestView | None:
@@ -257,28 +254,24 @@ class Study:
             self._agree(journal, whole, described)
         # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
         mind = Mind()
-        proposers = compose.theorists(asked, str(described.get("path") or ""))
-        try:
+        with (
             # The cores belong to the trials; the matrices here are too small to gain from more than one.
-            with threadpool_limits(1):
-                run(
-                    journal,
-                    subject,
-                    compose.executor(workers),
-                    AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed)),
-                    proposers,
-                    mind.beliefs,
-                    limits=Limits(trials, budget, workers),
-                    folder=str(self.path / "trials"),
-                    watch=watch,
-                    judged=lambda state: judged(state, mind),
-                    stop=stop,
-                )
-        finally:
-            late = [t for t in compose.dismissed(proposers) if t not in self.state.thoughts]
-            if late:  # it has been paid for: what it proposed is there when the study goes on
-                with journal.lease():
-                    journal.append(reflection.heard(mind.beliefs, late, self.state))
+            threadpool_limits(1),
+            attending(asked, str(described.get("path") or ""), journal, mind.beliefs, lambda: self.state) as proposers,
+        ):
+            run(
+                journal,
+                subject,
+                compose.executor(workers),
+                AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed)),
+                proposers,
+                mind.beliefs,
+                limits=Limits(trials, budget, workers),
+                folder=str(self.path / "trials"),
+                watch=watch,
+                judged=lambda state: judged(state, mind),
+                stop=stop,
+            )
         self.mind = mind
         return self.status
 
@@ -356,13 +349,3 @@ class Study:
         if self._created is None:
             raise StudyMissingError(f"the study {self.name} has not begun", "run it first")
         return state
-
-
-def study_names(folder: str | Path) -> list[str]:
-    """The studies in ``folder``, the one worked on last first; without those that were set aside."""
-
-    def touched(path: Path) -> float:
-        return max(part.stat().st_mtime for part in path.parent.glob("journal.db*"))
-
-    found = [path for path in Path(folder).glob("*/journal.db") if ".aside-" not in path.parent.name]
-    return [path.parent.name for path in sorted(found, key=touched, reverse=True)]

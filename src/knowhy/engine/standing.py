@@ -82,6 +82,8 @@ def standings(state: State) -> tuple[Standing, ...]:
         if thought.usage.cost is not None:
             s.dollars = (s.dollars or 0.0) + thought.usage.cost
         s.wished += len(thought.wishes)
+    for request in state.requests.values():
+        of(request.by).wished += len(request.points)
     for _, change in state.changes:
         if change.by not in ("person", ""):
             of(change.by)

@@ -12,6 +12,7 @@ from knowhy.errors import StudyError, UsageError
 from knowhy.faces import render, render_theories, render_theorists
 from knowhy.faces.options import existing, json_option, print_json, which_study
 from knowhy.study import Study
+from knowhy.views import proposers
 
 
 @click.command()
@@ -67,7 +68,7 @@ def theories(study: str | None, folder: str | None, config: str | None, as_data:
         print_json(views)
         return
     lines = render_theories.theories_lines(views)
-    records = chosen.theorists
+    records = proposers(chosen.state)
     if any(record.name != "builtin" for record in records):
         lines += ["", "Who proposed them", *render_theorists.record_lines(records)]
     render.show(lines)

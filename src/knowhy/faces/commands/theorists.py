@@ -6,7 +6,7 @@ import click
 
 from knowhy.faces import render, render_theorists
 from knowhy.faces.options import existing, json_option, print_json, which_study
-from knowhy.views import opinions, thoughts
+from knowhy.views import opinions, proposers, thoughts
 
 
 @click.command()
@@ -17,7 +17,7 @@ def theorists(study: str | None, folder: str | None, config: str | None, calls: 
     """Show who proposed what, how it fared, and what it cost."""
     chosen = existing(study, folder, config)
     state = chosen.state
-    records, made = chosen.theorists, thoughts(state)
+    records, made = proposers(state), thoughts(state)
     held = opinions(state, chosen.mind)
     if as_data:
         print_json({"proposers": records, "opinions": held, "calls": made if calls else len(made)})

@@ -1,0 +1,15 @@
+"""Which studies a folder holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def study_names(folder: str | Path) -> list[str]:
+    """The studies in ``folder``, the one worked on last first; without those that were set aside."""
+
+    def touched(path: Path) -> float:
+        return max(part.stat().st_mtime for part in path.parent.glob("journal.db*"))
+
+    found = [path for path in Path(folder).glob("*/journal.db") if ".aside-" not in path.parent.name]
+    return [path.parent.name for path in sorted(found, key=touched, reverse=True)]
