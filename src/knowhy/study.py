@@ -255,8 +255,7 @@ class Study:
         # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
         mind = Mind()
         with (
-            # The cores belong to the trials; the matrices here are too small to gain from more than one.
-            threadpool_limits(1),
+            threadpool_limits(1),  # the cores belong to the trials, and the matrices here are small
             attending(asked, str(described.get("path") or ""), journal, mind.beliefs, lambda: self.state) as proposers,
         ):
             run(
