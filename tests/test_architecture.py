@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "execution": {"errors", "model"},
     "histories": {"errors", "model"},
     "demo": set(),
-    "reflection": {"model", "engine", "ports"},
+    "reflection": {"errors", "model", "engine", "ports"},
     "ledger": {"model", "ports"},
     "thinking": {"model", "engine", "ports", "reflection"},
     "loop": {"errors", "model", "engine", "ports", "baseline", "ledger", "thinking"},
@@ -52,10 +52,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bringing": {"errors", "wishes", "model", "ports", "engine", "reflection", "compose", "histories", "importing"},
     "exporting": {"errors", "model", "histories"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
+    "proposing": {"model", "engine", "ports", "compose", "reflection"},
     "repository": {"errors", "model", "subjects"},
     "patches": {"errors", "model", "engine", "views", "repository", "subjects"},
     "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "asked", "baseline", "reports"}
-    | {"compose", "contributions", "folders", "patches", "repository"}
+    | {"compose", "contributions", "folders", "patches", "proposing", "repository"}
     | ADAPTERS
     | SETTINGS
     | IMPORTS,
@@ -91,6 +92,10 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         "samplers/classic.py",
         "within a function",
     ): "Optuna takes a third of a second to import, and random search needs none",
+    (
+        "theorists/llm/theorist.py",
+        "within a function",
+    ): "the LLM library takes seconds to import, and only a study that asks a model needs it",
 }
 
 

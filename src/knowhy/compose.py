@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,20 +10,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knowhy.engine.mind import Mind
-from knowhy.errors import SpaceError, UsageError
+from knowhy.errors import SpaceError, StudyMissingError, UsageError
 from knowhy.model.space import Parameter, Point, Scalar, Space
+from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
 from knowhy.settings import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from knowhy.journal import Report as Report
+    from knowhy.model.events import Record
     from knowhy.model.job import Job
     from knowhy.model.observation import Outcome
+    from knowhy.model.thought import Thought
     from knowhy.ports import Executor, Policy, Subject, Theorist
     from knowhy.subjects.discovery import Discovery
     from knowhy.subjects.script import ScriptSubject
 
 Train = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Theorists to ask beside the built-in one (``provider:model`` or ``replay:STUDY``), and what they may use."""
+
+    names: tuple[str, ...]
+    allowance: Allowance
+    folder: Path
 
 
 def subject(
@@ -164,12 +177,47 @@ def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:
     return SamplerPolicy(strategy, ClassicSampler(strategy, seed))
 
 
-def theorists() -> list[Theorist]:
-    """Who proposes theories."""
+def theorists(asked: Asked | None = None, path: str = "") -> list[Theorist]:
+    """Who proposes theories: the built-in theorist, and those that are asked for, about the code at ``path``.
+
+    Raises SettingsError for names, keys or libraries that are not there, StudyMissingError for a study to replay.
+    """
     from knowhy.theorists.builtin import Builtin
     from knowhy.theorists.patches import Patches
 
-    return [Patches(), Builtin()]
+    found: list[Theorist] = [Patches(), Builtin()]
+    if asked is None or not asked.names:
+        return found
+    from knowhy.theorists.llm.names import check_ready, parse_name
+    from knowhy.theorists.llm.replay import Replayed, recorded
+    from knowhy.theorists.llm.theorist import LanguageModel
+
+    for text in dict.fromkeys(asked.names):
+        if text.startswith("replay:"):
+            found.append(Replayed(recorded(_journal(asked.folder, text.removeprefix("replay:")))))
+            continue
+        name = parse_name(text)
+        check_ready(name, os.environ)
+        found.append(LanguageModel(name, path, asked.allowance, os.environ))
+    return found
+
+
+def dismissed(proposers: Iterable[Theorist]) -> list[Thought]:
+    """End those that think in the background; what they had not said yet."""
+    return [thought for t in proposers if hasattr(t, "close") for thought in t.close()]
+
+
+def _journal(folder: Path, name: str) -> list[Record]:
+    from knowhy.journal import SqliteJournal
+
+    path = folder / name / "journal.db"
+    if not path.exists():
+        raise StudyMissingError(f"there is no study {name} in {folder} to replay", "name one of: knowhy status --study")
+    journal = SqliteJournal(path)
+    try:
+        return list(journal.read())
+    finally:
+        journal.close()
 
 
 def filled(space: Space) -> Space:

@@ -33,7 +33,7 @@ from knowhy.model.space import same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Running
 from knowhy.ports import Executor, Journal, Policy, Subject, Theorist
-from knowhy.thinking import Thinker, Thought
+from knowhy.thinking import Conclusion, Thinker
 
 INSTANT, SLOW = 0.2, 20.0  # seconds: a single worker whose trials are shorter or longer waits, and decides knowing more
 ATTEMPTS = 3
@@ -192,15 +192,15 @@ class Loop:
             if not self.running:
                 self.write(self.thinker.take(0.25))
 
-    def write(self, thought: Thought | None) -> None:
-        """Write a thought down, unless others have gone on in the meantime in a way that it could not know of."""
-        if thought is None:
+    def write(self, conclusion: Conclusion | None) -> None:
+        """Write down what a thought came to, unless others have gone on in a way that it could not know of."""
+        if conclusion is None:
             return
-        self.pace = max(thought.seconds, 0.7 * self.pace)
+        self.pace = max(conclusion.seconds, 0.7 * self.pace)
         self.ledger.catch_up()
-        if thought.holds(self.state):
-            self.idle = thought.idle
-            self.ledger.append(*thought.events)
+        if conclusion.holds(self.state):
+            self.idle = conclusion.idle
+            self.ledger.append(*conclusion.events)
         else:
             self.due = True
 

@@ -30,8 +30,10 @@ from knowhy.model.events import Event, Record, StudyCreated
 from knowhy.model.objective import Constraint, Direction, Objective
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
+from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
 from knowhy.patches import Patches
+from knowhy.proposing import attending
 from knowhy.repository import Desk, Repo
 from knowhy.settings import Strategy, check_name
 
@@ -245,6 +247,8 @@ class Study:
         *,
         arguments: Sequence[str] = (),
         only_asked: bool = False,
+        theorists: Sequence[str] = (),
+        allowance: Allowance | None = None,
         watch: Callable[[State], None] = lambda state: None,
         judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
         stop: Callable[[], bool] = lambda: False,
@@ -255,34 +259,39 @@ class Study:
         ``train(params, report) -> metrics``, or a repository (``Repo``).
         ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
         What was requested runs first; with ``only_asked``, nothing else does, except the default before all.
+        ``theorists`` are language models to ask (``provider:model``, or ``replay:STUDY``) within ``allowance``.
         ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
         Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
         """
         if space is None and callable(train) and continuity.began_with_history(self.state):
             space = self.state.space
-        compose.policy(strategy, self.mind, self.seed)  # a strategy that does not exist must leave no journal behind
         if not isinstance(train, Repo):
             subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
+        asked = compose.Asked(tuple(theorists), allowance or Allowance(), self.path.parent)
+        compose.policy(strategy, self.mind, self.seed)  # what does not exist must leave no journal behind
+        compose.theorists(asked)
         journal = self._opened()
         with journal.lease():
             if isinstance(train, Repo):
                 begun = self.desk.begin(train, timeout, memory)
-                self._agree(journal, compose.filled(begun.space), begun.described, begun.events)
+                subject, described, whole = begun.subject, begun.described, compose.filled(begun.space)
+                self._agree(journal, whole, described, begun.events)
                 self.desk.begun()
-                subject = begun.subject
             else:
                 self._agree(journal, whole, described)
         # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
         mind = Mind()
-        # The cores belong to the trials; the matrices here are too small to gain from more than one.
-        with threadpool_limits(1):
+        with (
+            threadpool_limits(1),  # the cores belong to the trials, and the matrices here are small
+            attending(asked, str(described.get("path") or ""), journal, mind.beliefs, lambda: self.state) as proposers,
+        ):
             run(
                 journal,
                 compose.narrowed(subject, whole) if continuity.began_with_history(self.state) else subject,
                 compose.executor(workers),
                 AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed)),
-                compose.theorists(),
+                proposers,
                 mind.beliefs,
                 limits=Limits(trials, budget, workers),
                 folder=str(self.path / "trials"),

@@ -13,6 +13,7 @@ from knowhy.engine.encoding import Array
 from knowhy.engine.information import failure_information, information, pending_weights
 from knowhy.engine.posterior import Posterior, place
 from knowhy.engine.predicates import Bits
+from knowhy.engine.standing import attention
 from knowhy.model.space import Point, Scalar
 from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Theory
 from knowhy.model.trial import Predictive, Stake
@@ -44,7 +45,8 @@ class Lesson:
 def open_theories(beliefs: Beliefs, posterior: Posterior) -> Open:
     """Theories that neither hold nor fail in nearly all draws.
 
-    A theory about an objective, or one that a person proposed, counts twice as much as another.
+    A theory about an objective, or one that a person proposed, counts twice as much as another; all counts are times
+    the attention that the record of the proposer earns.
     """
     state = posterior.state
     objectives = {o.metric for o in state.objectives}
@@ -59,7 +61,8 @@ def open_theories(beliefs: Beliefs, posterior: Posterior) -> Open:
             continue
         chosen.append(theory)
         bits.append(b)
-        weights.append((1.0 if objectives & set(named) or fails else 0.5) * (2.0 if theory.by == "person" else 1.0))
+        wanted = 2.0 if theory.by == "person" else attention(state, theory.by)
+        weights.append((1.0 if objectives & set(named) or fails else 0.5) * wanted)
         metrics.append(named)
     stacked = np.array(bits) if bits else np.zeros((0, 1), dtype=bool)
     return Open(tuple(chosen), stacked, np.array(weights), tuple(metrics))

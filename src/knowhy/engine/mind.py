@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knowhy.engine import claims, design
+from knowhy.engine import claims, design, opinions
 from knowhy.engine.beliefs import Beliefs, contrast_pairs, known_metrics, share
 from knowhy.engine.encoding import Array
 from knowhy.engine.factors import FactorPolicy
@@ -16,7 +16,7 @@ from knowhy.engine.information import information
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import LEVELS, Bits
 from knowhy.engine.switches import SwitchEffect, Where, switch_effects
-from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
+from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect, Swayed
 from knowhy.model.decision import Budget, Option
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
@@ -193,6 +193,10 @@ class Mind:
             bool(evidence and evidence.certified),
             abs(scale),
         )
+
+    def swayed(self, state: State) -> tuple[Swayed, ...]:
+        """Every opinion that was given, and what it would do to the belief in its claims."""
+        return opinions.swayed(self.beliefs, self.beliefs.posterior(state))
 
     def calibration(self, state: State) -> Calibration:
         """Whether outcomes fell where they were predicted, and whether bits came as expected."""

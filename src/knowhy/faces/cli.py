@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("read", "status", "Show where a study stands."),
     "best": ("read", "best", "Show the best configuration, or write it into a script."),
     "theories": ("read", "theories", "List the theories with their beliefs, rivals together."),
+    "theorists": ("theorists", "theorists", "Show who proposed what, how it fared, and what it cost."),
     "explain": ("read", "explain", "Tell all that is known about one theory."),
     "next": ("read", "next_", "Show what runs, or would run next, and why."),
     "trials": ("read", "trials", "List every trial."),

@@ -16,6 +16,7 @@ from knowhy import loop
 from knowhy.errors import KnowhyError
 from knowhy.faces import live, render, render_theories
 from knowhy.model.space import Space
+from knowhy.model.thought import Allowance
 from knowhy.repository import Repo
 from knowhy.settings import Settings
 from knowhy.study import Study
@@ -64,6 +65,8 @@ def carry_out(study: Study, settings: Settings, script: Path | Repo, space: Spac
             timeout=settings.timeout,
             memory=settings.memory,
             arguments=settings.arguments,
+            theorists=settings.theorist,
+            allowance=Allowance(settings.llm_budget, settings.llm_tokens, settings.llm_requests),
             watch=view.watch,
             judged=view.judged,
             stop=stop,

@@ -12,6 +12,7 @@ from knowhy.model.observation import Failure, Observation, Outcome
 from knowhy.model.patch import Patch
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.theory import Theory
+from knowhy.model.thought import Thought
 from knowhy.model.trial import Contrast, Evidence, Proposal
 
 FORMAT = 1
@@ -213,6 +214,13 @@ class NoteAdded:
     trial: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ThoughtEnded:
+    """A theorist that was asked has answered, or not; what it proposed that is new follows as events of its own."""
+
+    thought: Thought
+
+
 Event = (
     StudyCreated
     | RunStarted
@@ -234,6 +242,7 @@ Event = (
     | BeliefsUpdated
     | EvidenceUpdated
     | NoteAdded
+    | ThoughtEnded
 )
 
 

@@ -20,6 +20,7 @@ from knowhy.model.events import (
     StudyCreated,
     SubjectAttached,
     TheoryProposed,
+    ThoughtEnded,
     TrialCompleted,
     TrialFailed,
     TrialObserved,
@@ -33,6 +34,7 @@ from knowhy.model.observation import Observation
 from knowhy.model.patch import Patch
 from knowhy.model.space import Scalar, Space
 from knowhy.model.theory import Theory
+from knowhy.model.thought import Thought
 from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Trial, Waiting
 
 
@@ -79,6 +81,7 @@ class State:
     observed: dict[str, int] = field(default_factory=dict)
     begun: str = ""
     patches: dict[str, Patch] = field(default_factory=dict)
+    thoughts: list[Thought] = field(default_factory=list)
 
     @property
     def completed(self) -> tuple[Completed, ...]:
@@ -143,6 +146,7 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
             declined=dict(state.declined),
             observed=dict(state.observed),
             patches=dict(state.patches),
+            thoughts=list(state.thoughts),
         )
     for record in records:
         state = replace(_apply(state, record), seq=record.seq, time=record.time)
@@ -224,6 +228,8 @@ def _apply(state: State, record: Record) -> State:
             state.evidence[e.evidence.contrast] = e.evidence
         case NoteAdded() as e:
             state.notes.append((record.time, e))
+        case ThoughtEnded() as e:
+            state.thoughts.append(e.thought)
     return state
 
 

@@ -10,6 +10,7 @@ from knowhy.views.mind import Mind
 from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, spent, upcoming
 from knowhy.views.patches import PatchView, patch_views
 from knowhy.views.plain import as_json
+from knowhy.views.proposers import OpinionView, ProposerView, opinions, proposers, thoughts
 from knowhy.views.questions import QuestionView, questions
 from knowhy.views.theories import (
     STATUSES,
@@ -61,8 +62,10 @@ __all__ = [
     "HistoryPoint",
     "Mind",
     "NextView",
+    "OpinionView",
     "Overview",
     "PatchView",
+    "ProposerView",
     "QuestionView",
     "Range",
     "Setting",
@@ -82,14 +85,17 @@ __all__ = [
     "foreseen",
     "front",
     "history",
+    "opinions",
     "options",
     "overview",
     "patch_views",
+    "proposers",
     "questions",
     "spent",
     "status",
     "surprises",
     "theories",
+    "thoughts",
     "trials",
     "upcoming",
 ]

@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from knowhy.errors import StudyError, UsageError
-from knowhy.faces import render, render_theories
+from knowhy.faces import render, render_theories, render_theorists
 from knowhy.faces.options import existing, json_option, print_json, which_study
 from knowhy.faces.text import one_line
 from knowhy.study import Study
+from knowhy.views import proposers
 
 
 @click.command()
@@ -75,11 +76,16 @@ def _write(study: Study, target: Path) -> None:
 @json_option
 def theories(study: str | None, folder: str | None, config: str | None, as_data: bool) -> None:
     """List the theories with belief, prior and status; rivals stand together."""
-    views = existing(study, folder, config).theories
+    chosen = existing(study, folder, config)
+    views = chosen.theories
     if as_data:
         print_json(views)
-    else:
-        render.show(render_theories.theories_lines(views))
+        return
+    lines = render_theories.theories_lines(views)
+    records = proposers(chosen.state)
+    if any(record.name != "builtin" for record in records):
+        lines += ["", "Who proposed them", *render_theorists.record_lines(records)]
+    render.show(lines)
 
 
 @click.command()

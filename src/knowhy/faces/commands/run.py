@@ -41,6 +41,10 @@ from knowhy.study import Study
 @click.option("--protect", multiple=True, metavar="GLOB", help="With --repo: what may not, such as the evaluator.")
 @click.option("--writes", multiple=True, metavar="GLOB", help="With --repo: versioned files that training writes to.")
 @click.option("--command", metavar="TEXT", help='With --repo: what to run, such as "python train.py".')
+@click.option("--theorist", multiple=True, metavar="NAME", help="A language model to ask, such as anthropic:MODEL.")
+@click.option("--llm-budget", metavar="DOLLARS", help="What language models may cost over the study (2.00).")
+@click.option("--llm-tokens", metavar="N", help="Tokens that they may use over the study (2000000).")
+@click.option("--llm-requests", metavar="N", help="Requests that they may make over the study (200).")
 @which_study
 def run(
     script: str | None,
@@ -60,6 +64,10 @@ def run(
     protect: tuple[str, ...],
     writes: tuple[str, ...],
     command: str | None,
+    theorist: tuple[str, ...],
+    llm_budget: str | None,
+    llm_tokens: str | None,
+    llm_requests: str | None,
     study: str | None,
     folder: str | None,
     config: str | None,
@@ -85,6 +93,10 @@ def run(
         "protect": protect,
         "writes": writes,
         "command": command,
+        "theorist": theorist,
+        "llm_budget": llm_budget,
+        "llm_tokens": llm_tokens,
+        "llm_requests": llm_requests,
         "name": study,
         "folder": folder,
     }
