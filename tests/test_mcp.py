@@ -87,18 +87,26 @@ class Agent:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    async def __call__(self, name: str, **arguments: Any) -> dict[str, Any]:
+    async def __call__(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """The structured result of a call that must succeed."""
         result = await self.client.call_tool(name, arguments)
         assert not result.is_error, f"{name}: {result.content}"
         assert isinstance(result.structured_content, dict)
         return result.structured_content
 
-    async def error(self, name: str, **arguments: Any) -> str:
+    async def error(self, name: str, /, **arguments: Any) -> str:
         """The words of a call that must fail."""
         result = await self.client.call_tool(name, arguments)
         assert result.is_error, f"{name} should not have worked: {result.structured_content}"
         return "\n".join(getattr(part, "text", "") for part in result.content)
+
+    async def running(self) -> None:
+        """Until a trial runs."""
+        for _ in range(400):
+            if (await self("overview"))["running"]:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError("nothing ran")
 
     async def ended(self, **arguments: Any) -> dict[str, Any]:
         """Wait, again and again, as an agent does."""
@@ -259,7 +267,9 @@ async def main():
                     parameters={{"PAUSE": {{"low": 0.0, "high": 9.0, "active": True}}}})
         await agent.ended()
         sent = await agent("submit_trials", settings=[{{"PAUSE": 2.0}}, {{"PAUSE": 2.0}}, {{"LR": 0.1}}])
-        while not (await agent("overview"))["running"]:
+        for _ in range(400):
+            if (await agent("overview"))["running"]:
+                break
             await asyncio.sleep(0.05)
         print(json.dumps([r["request"] for r in sent["requests"]]), flush=True)
         await agent("wait", seconds=50)
@@ -288,8 +298,7 @@ def test_a_runner_that_is_killed_is_taken_over_by_the_next_wait(project: Path) -
             await agent("start_study", script="train.py", metric="val_loss", trials=20, parameters=extra)
             await agent.ended()
             sent = await agent("submit_trials", settings=[{"PAUSE": 3.0}])
-            while not (await agent("overview"))["running"]:
-                await asyncio.sleep(0.05)
+            await agent.running()
             for runner in _runners(project):
                 os.kill(runner, signal.SIGKILL)
             found = await agent.ended(requests=[sent["requests"][0]["request"]])
@@ -306,8 +315,7 @@ def test_stopping_and_going_on(project: Path) -> None:
             await agent("start_study", script="train.py", metric="val_loss", trials=9, parameters=extra, workers=1)
             await agent.ended()
             await agent("submit_trials", settings=[{"PAUSE": 20.0}, {"LR": 0.1}])
-            while not (await agent("overview"))["running"]:
-                await asyncio.sleep(0.05)
+            await agent.running()
             assert "running" in await agent.error("start_study", study="train", trials=50)
             stopped = await agent("stop_study", withdraw_queued=True)
             assert stopped["was_running"]
@@ -352,11 +360,9 @@ def test_knowhy_chooses_by_itself_in_the_background(project: Path) -> None:
         async with served(project) as agent:
             await agent("start_study", script="train.py", metric="val_loss", mode="knowhy", trials=6, study="auto")
         async with served(project) as agent:
-            for _ in range(100):
-                seen = await agent("overview", study="auto")
-                if seen["completed"] == 6 and seen["state"] == "idle":
-                    break
-                await agent("wait", study="auto", seconds=1)
+            found = await agent.ended(study="auto")
+            assert {t["trial"] for t in found["trials"]} <= set(range(1, 7))
+            seen = await agent("overview", study="auto")
             assert seen["last_stop"]
             assert seen["completed"] == 6
 
