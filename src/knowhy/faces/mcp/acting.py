@@ -175,7 +175,8 @@ class Acting:
     ) -> insights.Supposed:
         """Add a theory. Its belief is computed from the data and cannot be set; experiments are then chosen to test it.
 
-        Suppose rivals as well: theories that disagree about an experiment make it worth running.
+        Suppose rivals as well: theories that disagree about an experiment make it worth running. Say where a claim is
+        to hold ("at the default", "near the best"): without that it is meant on average over typical settings.
         """
         chosen = self.project.study(study)
         known = set(chosen.state.theories)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
-from knowhy import compose, goals
+from knowhy import background, compose, goals
 from knowhy.errors import KnowhyError, UsageError
 from knowhy.faces.mcp import results, shapes
 from knowhy.faces.mcp.advice import advise
@@ -42,6 +43,27 @@ class _Baseline:
     error: KnowhyError | None = None
 
 
+@dataclass(frozen=True)
+class _Look:
+    """A study at a moment: what is waited for (kind and number), a problem, and whether somebody runs it."""
+
+    study: Study
+    state: State
+    targets: frozenset[tuple[str, int]]
+    problem: str
+    running: bool
+
+    def to_come(self, targets: Set[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Those of ``targets`` that have not ended."""
+
+        def over(kind: str, number: int) -> bool:
+            if kind == "run":
+                return not self.running
+            return _over(self.state, number) if kind == "request" else _ended(self.state, number)
+
+        return {(kind, number) for kind, number in targets if not over(kind, number)}
+
+
 @dataclass
 class Waiting:
     """Waits for trials, and for scripts that run once as they are."""
@@ -64,32 +86,32 @@ class Waiting:
     ) -> results.Waited:
         """Wait until trials have ended and are in the beliefs, at most 50 s; call again while done is false.
 
-        Starts the study's runner where trials wait and nobody runs them (after a crash, or a stop).
+        In mode "knowhy", without numbers: until the run has ended. Starts the study's runner where trials wait and
+        nobody runs them (after a crash, or a stop).
         """
         began = time.monotonic()
         end = began + min(seconds, LONGEST)
 
-        def look(again: bool) -> tuple[State, set[int], set[int], str, Study]:
+        def look(again: bool) -> _Look:
             with self.project.lock:
                 return self._look(study, requests, trials, again=again)
 
-        state, asked, numbers, problem, chosen = await anyio.to_thread.run_sync(look, True)
-        before = dict(state.beliefs)
-        open_ = {n for n in asked if not _over(state, n)} | {-n for n in numbers if not _ended(state, n)}
-        while open_ and not problem and time.monotonic() < end:
+        start = now = await anyio.to_thread.run_sync(look, True)
+        left = start.to_come(start.targets)
+        while left and not now.problem and time.monotonic() < end:
             await anyio.sleep(min(_PAUSE, max(0.01, end - time.monotonic())))
-            state, _, _, problem, chosen = await anyio.to_thread.run_sync(look, False)
-            left = {n for n in open_ if not (_over(state, n) if n > 0 else _ended(state, -n))}
-            if first and len(left) < len(open_):
-                open_ = set()
-                break
-            open_ = left
-        with self.project.lock:
-            return self._waited(chosen, state, asked, numbers, not open_, before, problem, time.monotonic() - began)
+            now = await anyio.to_thread.run_sync(look, False)
+            still = now.to_come(left)
+            ended = len(still) < len(left) or len(now.state.order) > len(start.state.order)
+            left = set() if first and ended and now.state.order else still
 
-    def _look(
-        self, study: str | None, requests: list[int], trials: list[int], *, again: bool
-    ) -> tuple[State, set[int], set[int], str, Study]:
+        def tell() -> results.Waited:
+            with self.project.lock:
+                return self._waited(start, now, not left, time.monotonic() - began)
+
+        return await anyio.to_thread.run_sync(tell)
+
+    def _look(self, study: str | None, requests: list[int], trials: list[int], *, again: bool) -> _Look:
         chosen = self.project.study(study)
         state = chosen.state
         for number in requests:
@@ -106,29 +128,25 @@ class Waiting:
                     if state.trials
                     else "no trial has been decided yet",
                 )
-        asked, numbers = set(requests), set(trials)
-        if not asked and not numbers:
-            asked = set(state.requests)
-            numbers = {t.proposal.trial for t in state.pending}
-        problem = ""
-        if state.requests or state.pending or (not state.trials and not state.ended):
+        if state.requests or state.pending or not state.trials:
             problem = self.project.run(chosen, again=again)
-        if not asked and not numbers and not state.completed and not problem:
-            numbers = {1}  # the default, which a runner that is starting decides
-        return state, asked, numbers, problem, chosen
+        else:
+            problem = "" if background.running(chosen) else self.project.problem(chosen)
+        targets = {("request", n) for n in requests} | {("trial", n) for n in trials}
+        if not targets:
+            targets = {("request", n) for n in state.requests} | {("trial", t.proposal.trial) for t in state.pending}
+            if not state.trials:
+                targets.add(("trial", 1))  # the default, which a runner that is starting decides
+            if background.running(chosen) and not self.project.launch(chosen).only_asked:
+                targets = {("run", 0)}
+        return _Look(chosen, state, frozenset(targets), problem, bool(background.running(chosen)))
 
-    def _waited(
-        self,
-        study: Study,
-        state: State,
-        asked: set[int],
-        numbers: set[int],
-        done: bool,
-        before: dict[str, float],
-        problem: str,
-        waited: float,
-    ) -> results.Waited:
-        about = numbers | {t for n in asked for t in state.answers.get(n, ())}
+    def _waited(self, start: _Look, now: _Look, done: bool, waited: float) -> results.Waited:
+        study, state, before = now.study, now.state, start.state.beliefs
+        asked = {n for kind, n in start.targets if kind == "request"}
+        about = {n for kind, n in start.targets if kind == "trial"}
+        about |= {t for n in asked for t in state.answers.get(n, ())}
+        about |= set(state.order[len(start.state.order) :])
         rows = [shapes.trial(v, state.trials[v.number].proposal.request) for v in study.trials if v.number in about]
         moved = sorted(
             (
@@ -144,8 +162,8 @@ class Waiting:
             requests=[shapes.request(state, n) for n in sorted(asked)],
             trials=rows,
             belief_changes=[f"{name}: {old:.2f} to {new:.2f}" for _, name, old, new in moved[:12]],
-            problem=problem,
-            next_step=advise(self.project, study) if done or problem else "Not done: call wait again.",
+            problem=now.problem,
+            next_step=advise(self.project, study) if done or now.problem else "Not done: call wait again.",
         )
 
     async def inspect_script(
