@@ -47,8 +47,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings_file": {"errors", "model", "goals", "quantities", "ranges"},
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
     "folders": set(),
+    "autoresearch": {"errors", "model", "engine", "compose", "histories"},
     "wishes": {"errors", "model", "goals", "histories"},
-    "importing": {"wishes", "errors", "model", "engine", "goals", "continuity", "compose", "histories", "journal"},
+    "importing": {
+        "wishes",
+        "autoresearch",
+        "errors",
+        "model",
+        "engine",
+        "goals",
+        "continuity",
+        "compose",
+        "histories",
+        "journal",
+    },
     "bringing": {"errors", "wishes", "model", "ports", "engine", "reflection", "compose", "histories", "importing"},
     "exporting": {"errors", "model", "histories"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
@@ -65,6 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | SETTINGS
     | IMPORTS,
     "__init__": {"errors", "model", "study", "repository", "execution"},
+    "optuna": {"errors", "model", "engine", "views", "reports", "compose", "reflection", "histories", "thinking"},
     "__main__": {"faces"},
 }
 

@@ -39,6 +39,7 @@ from knowhy.model.space import (
     real,
 )
 from knowhy.study import Study
+from knowhy.wishes import Wishes
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -302,7 +303,7 @@ def test_going_on_with_a_function_and_by_hand(here: Path) -> None:
     assert len(study.state.completed) >= 11
 
     hand = Study("h")
-    hand.import_history(FILES / "nested.jsonl", metrics=["val_acc"])
+    hand.import_history(FILES / "nested.jsonl", Wishes(metrics=("val_acc",)))
     assert [o.direction for o in hand.objectives] == ["maximize"]
     trial = hand.ask(trials=2)
     assert trial is not None
@@ -359,7 +360,7 @@ def test_a_study_with_another_space_takes_what_fits(here: Path) -> None:
     assert any("is no parameter of the study" in note for note in done.notes)
     assert any("trials left out: " in note for note in done.notes)
     with pytest.raises(StudyMismatchError):
-        study.import_history(FILES / "plain.csv", metrics=["val_acc"])
+        study.import_history(FILES / "plain.csv", Wishes(metrics=("val_acc",)))
 
 
 def test_exports_read_by_optuna_and_pandas(here: Path) -> None:
@@ -591,7 +592,7 @@ def test_several_studies_in_one_storage(here: Path) -> None:
 
 def test_metrics_that_are_not_there(here: Path) -> None:
     with pytest.raises(MetricError, match="no metric"):
-        Study("s").import_history(FILES / "optuna.db", metrics=["nothing", "else"])
+        Study("s").import_history(FILES / "optuna.db", Wishes(metrics=("nothing", "else")))
     with pytest.raises(KnowhyError):
         Study("s", {"other": "minimize"}).import_history(FILES / "plain.csv")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,35 +9,37 @@ from knowhy import compose, reflection
 from knowhy.engine.beliefs import Beliefs
 from knowhy.errors import StudyMismatchError
 from knowhy.histories.history import Request
-from knowhy.importing import Found, Imported, Plan, brought, plan, read
+from knowhy.importing import Found, Imported, Plan, brought, plan, read, verdict_lines
 from knowhy.model.events import Event, NoteAdded, TheoryProposed
-from knowhy.model.objective import Direction, Objective
+from knowhy.model.objective import Objective
 from knowhy.model.state import State, fold
 from knowhy.ports import Journal
-from knowhy.wishes import renamed_history, split, wanted
+from knowhy.wishes import Wishes, renamed_history, split, wanted
 
 _ROUNDS = 3  # theories that others give rise to, within one import
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person says of a history: objectives, metrics, their direction, parameters, and the default trial."""
+    """What a person says of a history: the objectives of the study, where it has any, and all other wishes."""
 
-    objectives: tuple[Objective, ...] = ()
-    metrics: tuple[str, ...] = ()
-    toward: Direction | None = None
-    parameters: tuple[str, ...] = ()
-    baseline: str = ""
+    objectives: tuple[Objective, ...]
+    wishes: Wishes
 
 
-def found(source: str | Path, asked: Asked, member: str | None, rename: Mapping[str, str]) -> Found:
+def found(source: str | Path, objectives: tuple[Objective, ...], wishes: Wishes | None) -> tuple[Found, Asked]:
     """The history at ``source``; raises UsageError."""
-    metrics = tuple(split(m)[0] for m in asked.metrics) or tuple(o.metric for o in asked.objectives)
+    asked = Asked(objectives, wishes or Wishes())
+    told = asked.wishes
+    metrics = tuple(split(m)[0] for m in told.metrics) or tuple(o.metric for o in objectives)
     # Names may be those of the script: the source knows the others.
-    back = {new: old for old, new in rename.items()}
-    parameters = tuple(back.get(w.name, w.name) for w in wanted(asked.parameters))
-    here = read(source, Request(member, metrics, parameters))
-    return replace(here, history=renamed_history(here.history, tuple(rename.items())))
+    back = {new: old for old, new in told.rename.items()}
+    parameters = tuple(back.get(w.name, w.name) for w in wanted(told.parameters))
+    here = read(
+        source,
+        Request(told.member, metrics, parameters, told.repository, told.script, told.noise, told.toward),
+    )
+    return replace(here, history=renamed_history(here.history, tuple(told.rename.items()))), asked
 
 
 def look(here: Found, state: State, name: str, asked: Asked) -> Imported:
@@ -58,6 +59,7 @@ def bring(
     if planned.trials:
         text = f"imported {done.added} trials from {done.source} ({done.kind}), {done.failed} of them failed"
         first += [*planned.wider, *planned.trials, NoteAdded("; ".join((text, *done.notes))[:4000], "import")]
+        first += [NoteAdded(text, "import") for text in verdict_lines(done)]
     if first:
         state = fold(journal.append(first), state)
     joined = _join(journal, state, planned, beliefs)
@@ -65,9 +67,9 @@ def bring(
 
 
 def _plan(here: Found, state: State, name: str, seed: int, asked: Asked) -> Plan:
-    if state.objectives and (asked.metrics or asked.objectives):
+    if state.objectives and (asked.wishes.metrics or asked.objectives):
         had = {o.metric for o in state.objectives}
-        named = {split(m)[0] for m in asked.metrics} | {o.metric for o in asked.objectives}
+        named = {split(m)[0] for m in asked.wishes.metrics} | {o.metric for o in asked.objectives}
         if named - had:
             raise StudyMismatchError(
                 f"the study {name} is about {', '.join(sorted(had))}, not {', '.join(sorted(named - had))}",
@@ -79,10 +81,10 @@ def _plan(here: Found, state: State, name: str, seed: int, asked: Asked) -> Plan
         name,
         seed,
         asked.objectives,
-        asked.metrics,
-        asked.toward,
-        wanted(asked.parameters),
-        asked.baseline,
+        asked.wishes.metrics,
+        asked.wishes.toward,
+        wanted(asked.wishes.parameters),
+        asked.wishes.baseline,
     )
 
 
@@ -103,7 +105,8 @@ def _join(journal: Journal, state: State, planned: Plan, beliefs: Beliefs) -> in
         state = fold(journal.append(new), state) if new else state
         if not state.order:
             break
-        state = fold(journal.append(beliefs.update(state)), state)
+        # One word on all of them: what was not planned has no expectation to be scored against.
+        state = fold(journal.append(beliefs.update(state)[-1:]), state)
         if not new:
             break
     return len(state.theories) - before

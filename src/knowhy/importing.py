@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from knowhy import __version__
+from knowhy.autoresearch import Verdicts, read_autoresearch
 from knowhy.compose import likely_role
 from knowhy.continuity import HISTORY, began_with_history
 from knowhy.engine.diagnostics import derive
@@ -48,6 +49,7 @@ class Imported:
     failed: int
     theories: int
     notes: tuple[str, ...]
+    verdicts: Verdicts | None = None
     written: bool = True
 
 
@@ -57,18 +59,26 @@ class Found:
 
     history: History
     theories: tuple[Theory, ...] = ()
+    verdicts: Verdicts | None = None
 
 
-def read(source: str | Path, request: Request, repository: Path | None = None) -> Found:
+def read(source: str | Path, request: Request) -> Found:
     """What stands at ``source``: a path or an ``sqlite:///`` URL; raises UsageError."""
     path = sources.path_of(str(source))
     kind = sources.kind_of(path)
     if kind == "knowhy":
         return _own(path)
     if kind == "results.tsv":
-        path = path / "results.tsv" if path.is_dir() else path
+        table = path / "results.tsv" if path.is_dir() else path
+        where = Path(request.repository) if request.repository else table.absolute().parent
+        return Found(*_results(table, where, request))
     request = replace(request, direction_of=guess_direction, is_setting=_is_setting)
     return Found(sources.read(path, kind, request))
+
+
+def _results(table: Path, where: Path, request: Request) -> tuple[History, tuple[Theory, ...], Verdicts | None]:
+    history, verdicts, theories = read_autoresearch(table, where, request.script, request.toward, request.noise)
+    return history, theories, verdicts
 
 
 def _own(path: Path) -> Found:
@@ -100,11 +110,12 @@ def fitted_new(history: History, parameters: Sequence[Wanted], baseline: str) ->
     if history.space is not None and not parameters and not baseline:
         return adopt(Space(tuple(replace(p, origin=_nowhere()) for p in history.space)), history)
     found = fit(history, parameters, baseline)
-    judged = [_with_role(p) for p in found.space]
-    active = sorted(range(len(judged)), key=lambda i: -judged[i].confidence)[:_ACTIVE]
+    judged = [replace(p, confidence=0.0) if p.name in history.held else _with_role(p) for p in found.space]
+    free = [i for i, p in enumerate(judged) if p.name not in history.held]
+    active = sorted(free, key=lambda i: -judged[i].confidence)[:_ACTIVE]
     space = Space(tuple(replace(p, active=i in active) for i, p in enumerate(judged)))
     notes = found.notes
-    if len(judged) > _ACTIVE:
+    if len(free) > _ACTIVE:
         held = ", ".join(p.name for p in space.held)
         notes = (*notes, f"{len(judged)} parameters are many: these are held at their default for now: {held}")
     return Fitted(space, found.placed, notes)
@@ -243,6 +254,7 @@ def plan(
         failed=told(events),
         theories=0,
         notes=(*notes, *fitted.notes),
+        verdicts=found.verdicts,
     )
     wider = [
         ParameterChanged(p, "widened", f"trials of {Path(history.source).name} lie beyond its range", "import")
@@ -262,3 +274,32 @@ def name_for(source: str, member: str | None) -> str:
 def _study_name(text: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60]
     return plain or "history"
+
+
+def verdict_lines(done: Imported) -> list[str]:
+    """What a results.tsv says of the changes that were kept, and what to run to find out, a line for each."""
+    found = done.verdicts
+    if found is None:
+        return []
+    metric = done.objectives[0].metric
+    source = "from runs of the same code" if found.measured else "guessed from the scatter: no code ran twice"
+    lines = [
+        f"noise of one run: {found.noise:.2g} in {metric} ({found.noise_low:.2g} to {found.noise_high:.2g}, {source})"
+        if found.noise_low < found.noise_high
+        else f"noise of one run: {found.noise:.2g} in {metric}, as you say"
+    ]
+    for change in found.changes:
+        helps = "likely real" if change.helps >= _LIKELY else "likely luck" if change.helps <= 0.5 else "not settled"
+        line = (
+            f"kept {change.commit}: {helps}, belief {change.helps:.0%} that it helps; seen {change.seen:+.4g}, "
+            f"estimated {change.mean:+.4g} (90% within {change.low:+.4g} to {change.high:+.4g}): {change.description}"
+        )
+        if change.helps < _LIKELY:
+            most = "or more " if change.pairs >= 60 else ""
+            both = f"{change.commit} and {change.parent}"
+            line += f"; to find out: {change.pairs} {most}fresh pairs of runs of {both}, in turn"
+        lines.append(line)
+    return lines
+
+
+_LIKELY = 0.95

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, compose, continuity, contributions, views
+from knowhy import __version__, compose, continuity, contributions, folders, views
 from knowhy.asked import AskedPolicy
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
@@ -39,6 +39,7 @@ from knowhy.settings import Strategy, check_name
 
 if TYPE_CHECKING:
     from knowhy.importing import Imported
+    from knowhy.wishes import Wishes
 
 _PATIENCE = 50
 
@@ -226,10 +227,7 @@ class Study:
             raise StudyError(f"the study {self.name} holds results", "start another with another name")
         journal = self._opened()
         with journal.lease():
-            number = 1
-            while (target := self.path.with_name(f"{self.name}.aside-{number}")).exists():
-                number += 1
-            self.path.rename(target)
+            target = folders.set_aside(self.path)
         journal.close()
         self._journal, self._created, self._state = None, None, State()
         return target
@@ -302,29 +300,15 @@ class Study:
         self.mind = mind
         return self.status
 
-    def import_history(
-        self,
-        source: str | Path,
-        *,
-        metrics: Sequence[str] = (),
-        toward: Direction | None = None,
-        parameters: Sequence[str] = (),
-        rename: Mapping[str, str] | None = None,
-        member: str | None = None,
-        baseline: str = "",
-        look: bool = False,
-    ) -> Imported:
+    def import_history(self, source: str | Path, wishes: Wishes | None = None, *, look: bool = False) -> Imported:
         """Take in the trials of a history: an Optuna storage, a table, an MLflow store, W&B runs, or another study.
 
-        ``metrics`` and ``parameters`` ("lr", "lr=1e-5:0.1:log", "opt=sgd,adam") count where the guess does not;
-        ``toward`` is the direction of a metric whose name does not tell. ``rename`` maps parameters to the names that
-        the script has. ``member`` chooses one of several studies in a source, ``baseline`` the trial that is the
-        default. With ``look``, nothing is written. Raises UsageError, MetricError, SpaceError, StudyLockedError.
+        ``wishes`` (a ``knowhy.wishes.Wishes``) count where the guess does not. With ``look``, nothing is written. What
+        is known already is not added again. Raises UsageError, MetricError, SpaceError, StudyLockedError, JournalError.
         """
         from knowhy import bringing  # readers of other formats: of no use to a run
 
-        asked = bringing.Asked(self._wanted, tuple(metrics), toward, tuple(parameters), baseline)
-        found = bringing.found(source, asked, member, rename or {})
+        found, asked = bringing.found(source, self._wanted, wishes)
         seen = bringing.look(found, self.state, self.name, asked)  # what cannot be imported leaves no journal behind
         if look:
             return seen

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from knowhy.errors import MetricError, UsageError
 from knowhy.goals import direction, guess_direction, guess_objective
@@ -12,6 +12,28 @@ from knowhy.histories.history import History
 from knowhy.histories.spaces import Wanted
 from knowhy.model.objective import Direction, Objective
 from knowhy.model.space import Choices, Domain, Interval, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What counts where the guess of an import does not.
+
+    ``metrics`` are the objectives ("val_loss", "val_acc:max"), ``toward`` the direction of one whose name does not
+    tell. ``parameters`` are those to take ("lr", "lr=1e-5:0.1:log", "opt=sgd,adam"), ``rename`` maps their names
+    to those that the script has. ``member`` chooses one of several studies in a source, ``baseline`` the trial
+    whose configuration is the default. For a results.tsv: ``repository`` is the folder with its commits, ``script``
+    the file in them, ``noise`` the standard deviation of one run where it is known.
+    """
+
+    metrics: tuple[str, ...] = ()
+    toward: Direction | None = None
+    parameters: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    member: str | None = None
+    baseline: str = ""
+    repository: str = ""
+    script: str = "train.py"
+    noise: float | None = None
 
 
 def wanted(texts: Sequence[str]) -> tuple[Wanted, ...]:

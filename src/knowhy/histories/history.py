@@ -45,7 +45,8 @@ class History:
     """The trials of one source, in the order in which they were run.
 
     ``domains`` are the ranges that the source declares, ``space`` the whole space where it knows it (with defaults
-    and conditions), ``objectives`` empty where it does not say. ``notes`` say what was left out or changed, and why.
+    and conditions), ``objectives`` empty where it does not say. ``held``
+    are parameters that nobody can vary any more. ``notes`` say what was left out or changed, and why.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class History:
     constraints: tuple[Constraint, ...] = ()
     space: Space | None = None
     baseline: str = ""
+    held: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -66,11 +68,16 @@ class Request:
 
     ``member`` chooses one study (experiment, project) of several. ``metrics`` and ``parameters`` name columns where
     the guess is not to count; ``direction_of`` and ``is_setting`` judge a column by its name.
+    ``repository``, ``script`` and ``noise`` are for a results.tsv: where its commits are, and what a run varies by.
     """
 
     member: str | None = None
     metrics: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+    repository: str = ""
+    script: str = "train.py"
+    noise: float | None = None
+    toward: Direction | None = None
     direction_of: Callable[[str], Direction | None] = lambda name: None
     is_setting: Callable[[str, Scalar], bool] = lambda name, value: False
 

@@ -46,7 +46,7 @@ def history_of(study: optuna.Study, source: str, names: Sequence[str] = ()) -> H
         for name, distribution in trial.distributions.items():
             if distribution not in seen.setdefault(name, []):
                 seen[name].append(distribution)
-        trials.append(_recorded(trial, objectives, bounds))
+        trials.append(recorded(trial, objectives, bounds))
     for name, distributions in seen.items():
         known = [d for d in map(domain_of, distributions) if d is not None]
         if known:
@@ -67,7 +67,8 @@ def history_of(study: optuna.Study, source: str, names: Sequence[str] = ()) -> H
     )
 
 
-def _recorded(trial: FrozenTrial, objectives: Sequence[Objective], bounds: dict[str, Constraint]) -> Recorded:
+def recorded(trial: FrozenTrial, objectives: Sequence[Objective], bounds: dict[str, Constraint]) -> Recorded:
+    """A trial that has ended, as a record; the constraints that it names join ``bounds``."""
     duration = seconds(trial.duration.total_seconds() if trial.duration is not None else None)
     metrics = {
         name: number(value)

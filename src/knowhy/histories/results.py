@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from knowhy.errors import UsageError
 from knowhy.histories.cells import FORMULA
-from knowhy.histories.history import History
+from knowhy.histories.history import History, limited, number
+from knowhy.histories.tables import read_text
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Space
 
@@ -39,3 +45,58 @@ def _plain(text: str) -> str:
     """``text`` in one cell, which no spreadsheet runs."""
     flat = " ".join(text.split())[:300]
     return f"'{flat}" if flat.startswith(FORMULA) else flat
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table; ``value`` is None for a crash, ``memory`` is in GB where it was measured."""
+
+    commit: str
+    value: float | None
+    memory: float | None
+    status: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The table: the name of its metric, and its rows in order."""
+
+    metric: str
+    rows: tuple[Row, ...]
+
+
+def read_results(path: Path) -> Results:
+    """The table at ``path``; raises UsageError."""
+    lines = [line.split("\t") for line in read_text(path).splitlines() if line.strip()]
+    head = [cell.strip().lower() for cell in lines[0]] if lines else []
+    if len(head) < 3 or head[0] != "commit" or "status" not in head:
+        raise UsageError(
+            f"{path} does not begin with the columns commit, METRIC, memory_gb, status, description",
+            "give a results.tsv as karpathy/autoresearch writes it; for another table, call it .csv",
+        )
+    place, rows = {name: i for i, name in enumerate(head)}, []
+    for at, line in enumerate(lines[1:], 2):
+        cells = [cell.strip() for cell in line] + [""] * (len(head) - len(line))
+        status = cells[place["status"]].lower()
+        value, memory = _number(cells[1]), _number(cells[place["memory_gb"]]) if "memory_gb" in place else None
+        if status not in ("keep", "discard", "crash"):
+            raise UsageError(
+                f"line {at} of {path} has the status {status[:40]!r}",
+                "it must be keep, discard or crash (tabs between cells)",
+            )
+        crashed = status == "crash" or value is None
+        told = " ".join(cells[place["description"] :]).strip() if "description" in place else ""
+        rows.append(Row(cells[0][:40], None if crashed else value, memory or None, status, told[:300]))
+    if not rows:
+        raise UsageError(f"{path} holds no rows", "import it when a run has ended")
+    limited(len(rows), str(path))
+    return Results(lines[0][1].strip(), tuple(rows))
+
+
+def _number(text: str) -> float | None:
+    try:
+        found = number(float(text))
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None

@@ -13,11 +13,12 @@ from knowhy.exporting import FORMATS, Format, default_target, text_of, write
 from knowhy.faces import render
 from knowhy.faces.options import existing, json_option, print_json, settings_path, which_study
 from knowhy.faces.text import one_line
-from knowhy.importing import Imported, name_for
+from knowhy.importing import Imported, name_for, verdict_lines
 from knowhy.model.objective import Direction
 from knowhy.model.space import describe
 from knowhy.settings import load
 from knowhy.study import Study
+from knowhy.wishes import Wishes
 
 
 @click.command("import")
@@ -29,6 +30,9 @@ from knowhy.study import Study
 @click.option("--rename", multiple=True, metavar="OLD=NEW", help="A parameter that the script calls otherwise.")
 @click.option("--source", "member", metavar="NAME", help="Which study or experiment, where PATH holds several.")
 @click.option("--baseline", default="", metavar="TRIAL", help="The trial whose configuration is the default.")
+@click.option("--repo", default="", metavar="DIR", help="The repository with the commits of a results.tsv.")
+@click.option("--script", default="", metavar="NAME", help="The script in that repository (train.py).")
+@click.option("--noise", type=float, metavar="SD", help="What one run varies by, where you know it (results.tsv).")
 @click.option("--look", is_flag=True, help="Only show what would be imported.")
 @which_study
 @json_option
@@ -40,6 +44,9 @@ def import_(
     rename: tuple[str, ...],
     member: str | None,
     baseline: str,
+    repo: str,
+    script: str,
+    noise: float | None,
     look: bool,
     study: str | None,
     folder: str | None,
@@ -54,16 +61,8 @@ def import_(
     name = settings.name if "name" in settings.given else ""
     pairs = dict(_pair(text) for text in rename)
     chosen = Study(name or name_for(source, member), folder=settings.folder)
-    done = chosen.import_history(
-        source,
-        metrics=metric,
-        toward=direction,
-        parameters=parameter,
-        rename=pairs,
-        member=member,
-        baseline=baseline,
-        look=look,
-    )
+    wishes = Wishes(metric, direction, parameter, pairs, member, baseline, repo, script or "train.py", noise)
+    done = chosen.import_history(source, wishes, look=look)
     if as_data:
         print_json(done)
     else:
@@ -96,6 +95,8 @@ def _lines(done: Imported) -> list[render.Line]:
             words += f"; only where {parameter.condition.parent} is {values}"
         lines.append(render.row("varies" if not number else "", words + ("" if parameter.active else "; held")))
     lines.extend(render.row("note" if not i else "", one_line(note, 300)) for i, note in enumerate(done.notes))
+    judged = [one_line(line, 600) for line in verdict_lines(done)]
+    lines.extend(render.row("kept" if not i else "", line) for i, line in enumerate(judged))
     if done.written:
         lines.append(render.row("theories", f"{done.theories} new: knowhy theories --study {done.study}"))
         lines.append(render.row("go on", f"knowhy next --study {done.study}"))
