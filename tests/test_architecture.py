@@ -54,16 +54,32 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
     "repository": {"errors", "model", "subjects"},
     "patches": {"errors", "model", "engine", "views", "repository", "subjects"},
+    "conduct": {"errors", "model", "ports", "engine", "loop", "compose", "repository"},
+    "certifying": {"model", "ports", "engine", "views", "loop", "compose", "conduct"},
     "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "asked", "baseline", "reports"}
-    | {"compose", "contributions", "folders", "patches", "repository"}
+    | {"certifying", "compose", "conduct", "contributions", "folders", "patches", "repository"}
     | ADAPTERS
     | SETTINGS
     | IMPORTS,
-    "faces": {"errors", "model", "background", "contributions", "loop", "study", "compose", "baseline", "views"}
+    "comparing": {"errors", "model", "views", "loop", "study", "compose", "conduct", "settings"},
+    "faces": {
+        "certifying",
+        "comparing",
+        "conduct",
+        "errors",
+        "model",
+        "background",
+        "contributions",
+        "loop",
+        "study",
+        "compose",
+        "baseline",
+        "views",
+    }
     | {"reports", "demo", "patches", "repository"}
     | SETTINGS
     | IMPORTS,
-    "__init__": {"errors", "model", "study", "repository", "execution"},
+    "__init__": {"comparing", "errors", "model", "study", "repository", "execution"},
     "__main__": {"faces"},
 }
 

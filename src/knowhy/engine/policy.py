@@ -101,10 +101,7 @@ class TheoryPolicy:
         pending = [t.proposal.point for t in state.pending]
         open_ = design.open_theories(self.beliefs, posterior)
         score = improvement.acquisition(posterior, pending, rng)
-        tried = posterior.candidates[1]
-        mean, _ = posterior.expected(state.objective.metric, tried)
-        starts = tried[np.argsort(state.objective.sign * mean)] if len(tried) else tried
-        rows, gains = improvement.maximise(posterior, score, starts, seed, rng)
+        rows, gains = improvement.maximise(posterior, score, improvement.starts(posterior), seed, rng)
         rows, gains = _fresh(posterior, rows, gains, pending)
         considered: list[Option] = []
         improve_lesson = self._lesson(posterior, open_, rows[:12], pending, seed)
