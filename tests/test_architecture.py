@@ -67,17 +67,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "proposing": {"model", "engine", "ports", "compose", "reflection"},
     "repository": {"errors", "model", "subjects"},
     "patches": {"errors", "model", "engine", "views", "repository", "subjects"},
+    "conduct": {"errors", "model", "ports", "engine", "loop", "compose", "proposing", "repository"},
+    "certifying": {"model", "ports", "engine", "views", "loop", "compose", "conduct"},
     "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "asked", "baseline", "reports"}
-    | {"compose", "contributions", "folders", "patches", "proposing", "repository"}
+    | {"certifying", "compose", "conduct", "contributions", "folders", "patches", "repository"}
     | ADAPTERS
     | SETTINGS
     | IMPORTS,
+    "comparing": {"errors", "model", "views", "loop", "study", "compose", "conduct", "settings"},
+    "optuna": {"errors", "model", "engine", "views", "reports", "compose", "reflection", "histories", "thinking"},
     "faces": {"errors", "model", "background", "contributions", "loop", "study", "compose", "baseline", "views"}
-    | {"reports", "demo", "patches", "repository"}
+    | {"certifying", "comparing", "conduct", "reports", "demo", "patches", "repository"}
     | SETTINGS
     | IMPORTS,
-    "__init__": {"errors", "model", "study", "repository", "execution"},
-    "optuna": {"errors", "model", "engine", "views", "reports", "compose", "reflection", "histories", "thinking"},
+    "__init__": {"comparing", "errors", "model", "study", "repository", "execution"},
     "__main__": {"faces"},
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from knowhy import errors as errors
+    from knowhy.comparing import compare as compare
     from knowhy.errors import KnowhyError as KnowhyError
     from knowhy.execution.emit import report as report
     from knowhy.model.objective import Constraint as Constraint
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "compare": "knowhy.comparing",
     "Study": "knowhy.study",
     "Repo": "knowhy.repository",
     "report": "knowhy.execution.emit",

@@ -38,6 +38,20 @@ class Asked:
     folder: Path
 
 
+def certifying(mind: Mind, theory: str, trials: int) -> Policy:
+    """The policy that spends at most ``trials`` on ``theory``."""
+    from knowhy.engine.certification import CertifyPolicy
+
+    return CertifyPolicy(mind.beliefs, theory, trials)
+
+
+def repeating(points: Sequence[Point], runs: int) -> Policy:
+    """The policy that runs each of ``points`` on ``runs`` fresh seeds."""
+    from knowhy.engine.repeats import RepeatPolicy
+
+    return RepeatPolicy(points, runs)
+
+
 def subject(
     train: Train | str | Path,
     space: Space | Iterable[Parameter] | None,

@@ -86,6 +86,22 @@ def changes_of_space(
     return found, problems
 
 
+def agreed(
+    created: StudyCreated,
+    changes: Sequence[ParameterChanged],
+    goals: tuple[Sequence[Objective], Sequence[Constraint]],
+    subject: Mapping[str, Scalar],
+    space: Space,
+) -> list[ParameterChanged]:
+    """What has to change in a study for it to go on with these ``goals``, ``subject`` and ``space``.
+
+    ``changes`` are those so far. Raises StudyMismatchError where it cannot.
+    """
+    found, problems = changes_of_space(created, changes, space)
+    refuse(created.name, [*differing_goals(created, *goals), *differing_subject(created, subject), *problems])
+    return found
+
+
 def refuse(name: str, problems: Sequence[str]) -> None:
     """Raise StudyMismatchError where there are ``problems``."""
     if problems:

@@ -38,7 +38,8 @@ def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) 
         if pairs and (name not in found or len(pairs) > found[name].pairs):
             old = found.get(name)
             found[name] = replace(evidence.weigh(contrast, pairs), certified=bool(old and old.certified))
-    events += [EvidenceUpdated(e) for n, e in evidence.certify(found).items() if e != state.evidence.get(n)]
+    certified = evidence.certify(found, order=tuple(state.contrasts))
+    events += [EvidenceUpdated(e) for n, e in certified.items() if e != state.evidence.get(n)]
     events += beliefs.update(state)
     ahead = fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
     return events + theories(beliefs, theorists, ahead)

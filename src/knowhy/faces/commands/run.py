@@ -100,7 +100,7 @@ def run(
         "name": study,
         "folder": folder,
     }
-    settings = load(options, os.environ, _file_for(script, settings_path(config), named=config is not None))
+    settings = load(options, os.environ, file_for(script, settings_path(config), named=config is not None))
     if settings.repo is not None and script is None:
         begin_repo(settings)
         return
@@ -153,7 +153,7 @@ def script_of(settings: Settings) -> Path:
     return settings.script
 
 
-def _file_for(script: str | None, path: Path | None, *, named: bool) -> Path | None:
+def file_for(script: str | None, path: Path | None, *, named: bool) -> Path | None:
     """The settings file, unless it was found by chance and is about another script."""
     if script is None or path is None or named:
         return path
