@@ -208,15 +208,8 @@ class Study:
 
         target = Path(path) if path is not None else self.path / f"report.{form or 'html'}"
         markdown = form == "md" if form else target.suffix.lower() in (".md", ".markdown")
-        text = (reports.write_markdown if markdown else reports.write_html)(
-            self._existing(), self.mind, journal=str(self._journal_path)
-        )
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{target} cannot be written: {error.strerror}", "name another file") from None
-        return target
+        write = reports.write_markdown if markdown else reports.write_html
+        return folders.written(target, write(self._existing(), self.mind, journal=str(self._journal_path)))
 
     def set_aside(self) -> Path:
         """Give the folder of a study in which no trial has completed another name, and begin anew; returns that name.
@@ -379,19 +372,9 @@ class Study:
             )
             journal.append([created, *more])
             return
-        if continuity.began_with_history(state):
-            journal.append(continuity.going_on(self.name, state, self.objectives, space, subject))
-            self.seed = self._created.seed
-            return
-        changes, problems = continuity.changes_of_space(self._created, [c for _, c in state.changes], space)
-        problems = [
-            *continuity.differing_goals(self._created, self.objectives, self.constraints),
-            *continuity.differing_subject(self._created, subject),
-            *problems,
-        ]
-        continuity.refuse(self.name, problems)
+        events = continuity.agreement(self._created, state, self.objectives, self.constraints, space, subject)
         self.seed = self._created.seed
-        journal.append(changes)
+        journal.append(events)
 
     def _existing(self) -> State:
         state = self.state
