@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "continuity": {"errors", "model"},
     "settings_file": {"errors", "model", "goals", "quantities", "ranges"},
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
-    "folders": set(),
+    "folders": {"errors"},
     "autoresearch": {"errors", "model", "engine", "compose", "histories"},
     "wishes": {"errors", "model", "goals", "histories"},
     "importing": {

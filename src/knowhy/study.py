@@ -409,14 +409,9 @@ class Study:
             )
             journal.append([created, *more])
             return
-        if continuity.began_with_history(state):
-            journal.append(continuity.going_on(self.name, state, self.objectives, space, subject))
-            self.seed = self._created.seed
-            return
-        goals = (self.objectives, self.constraints)
-        changes = continuity.agreed(self._created, [c for _, c in state.changes], goals, subject, space)
+        events = continuity.agreement(self._created, state, self.objectives, self.constraints, space, subject)
         self.seed = self._created.seed
-        journal.append(changes)
+        journal.append(events)
 
     def _existing(self) -> State:
         state = self.state
