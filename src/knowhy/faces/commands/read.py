@@ -50,8 +50,7 @@ def best(
     """Show the best configuration, or write it into a copy of the script.
 
     For a function, --write takes a file that ends in .json; for a repository, one that ends in .diff as well.
-    With several objectives the first one decides, unless --pick or --weights choose a point of the front
-    (see: knowhy front).
+    With several objectives the first one decides, unless --pick or --weights choose a point (see: knowhy front).
     """
     chosen = existing(study, folder, config)
     if pick is not None and weights is not None:
