@@ -38,7 +38,11 @@ def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) 
         if pairs and (name not in found or len(pairs) > found[name].pairs):
             old = found.get(name)
             found[name] = replace(evidence.weigh(contrast, pairs), certified=bool(old and old.certified))
-    events += [EvidenceUpdated(e) for n, e in evidence.certify(found).items() if e != state.evidence.get(n)]
+    # Many patches are tested side by side: they are a family of their own, so that they do not dilute the answer.
+    mirrored = {n: e for n, e in found.items() if state.contrasts[n].background == "mirrored"}
+    rest = {n: e for n, e in found.items() if n not in mirrored}
+    judged = {**evidence.certify(rest), **evidence.certify(mirrored)}
+    events += [EvidenceUpdated(judged[n]) for n in found if judged[n] != state.evidence.get(n)]
     events += beliefs.update(state)
     ahead = fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
     return events + theories(beliefs, theorists, ahead)
