@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, compose, continuity, contributions, views
+from knowhy import __version__, compose, continuity, contributions, guarding, views
 from knowhy.asked import AskedPolicy
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
@@ -31,12 +31,15 @@ from knowhy.model.objective import Constraint, Direction, Objective
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
 from knowhy.model.trial import Proposal
+from knowhy.model.trust import OPEN, Trust
 from knowhy.patches import Patches
 from knowhy.repository import Desk, Repo
 from knowhy.settings import Strategy, check_name
 
 if TYPE_CHECKING:
     from knowhy.importing import Imported
+    from knowhy.ports import Subject
+    from knowhy.subjects.repo.subject import RepoSubject
 
 _PATIENCE = 50
 
@@ -245,6 +248,7 @@ class Study:
         *,
         arguments: Sequence[str] = (),
         only_asked: bool = False,
+        trust: Trust = OPEN,
         watch: Callable[[State], None] = lambda state: None,
         judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
         stop: Callable[[], bool] = lambda: False,
@@ -257,10 +261,13 @@ class Study:
         What was requested runs first; with ``only_asked``, nothing else does, except the default before all.
         ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
-        Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
+        ``trust`` asks for a sandbox, an evaluator, locked files; a repository's code is edited, and runs in a sandbox
+        without being asked. Raises SpaceError, SandboxError, SubjectError, StudyMismatchError, StudyLockedError,
+        JournalError.
         """
         if space is None and callable(train) and continuity.began_with_history(self.state):
             space = self.state.space
+        executor = compose.executor(workers, trust, edited=isinstance(train, Repo))
         compose.policy(strategy, self.mind, self.seed)  # a strategy that does not exist must leave no journal behind
         if not isinstance(train, Repo):
             subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
@@ -273,14 +280,17 @@ class Study:
                 subject = begun.subject
             else:
                 self._agree(journal, whole, described)
+        if continuity.began_with_history(self.state):
+            subject = compose.narrowed(subject, whole)
+        subject = self._guarded(subject, trust, begun.subject if isinstance(train, Repo) else None)
         # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
         mind = Mind()
         # The cores belong to the trials; the matrices here are too small to gain from more than one.
         with threadpool_limits(1):
             run(
                 journal,
-                compose.narrowed(subject, whole) if continuity.began_with_history(self.state) else subject,
-                compose.executor(workers),
+                subject,
+                executor,
                 AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed)),
                 compose.theorists(),
                 mind.beliefs,
@@ -324,6 +334,19 @@ class Study:
             done = bringing.bring(journal, self.state, found, self.name, self.seed, asked, self.mind.beliefs)
         self.objectives, self.constraints = self.state.objectives, self.state.constraints
         return done
+
+    def _guarded(self, subject: Subject, trust: Trust, repo: RepoSubject | None) -> Subject:
+        """``subject`` as ``trust`` asks, seen from the folder of its code; ``repo`` is that which is edited."""
+        path = str(self.state.subject.get("path") or "")
+        return guarding.guarded(
+            subject,
+            trust,
+            home=Path(path) if repo else Path(path).parent if path else Path.cwd(),
+            studies=self.path.parent,
+            objectives=self.objectives,
+            edited=repo is not None,
+            inspect=guarding.inspection(repo) if repo else None,
+        )
 
     def ask(
         self, space: Space | Iterable[Parameter] | None = None, *, trials: int = 60, strategy: Strategy = "theory"

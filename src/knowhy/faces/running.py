@@ -64,6 +64,7 @@ def carry_out(study: Study, settings: Settings, script: Path | Repo, space: Spac
             timeout=settings.timeout,
             memory=settings.memory,
             arguments=settings.arguments,
+            trust=settings.trust,
             watch=view.watch,
             judged=view.judged,
             stop=stop,

@@ -12,7 +12,7 @@ import click
 from knowhy.compose import discovered
 from knowhy.errors import MetricError, StudyMismatchError, SubjectError
 from knowhy.faces.commands.run_repo import begin_repo
-from knowhy.faces.options import settings_path, which_study
+from knowhy.faces.options import settings_path, trust_options, which_study
 from knowhy.faces.running import carry_out
 from knowhy.faces.text import one_line
 from knowhy.model.objective import Direction
@@ -41,6 +41,7 @@ from knowhy.study import Study
 @click.option("--protect", multiple=True, metavar="GLOB", help="With --repo: what may not, such as the evaluator.")
 @click.option("--writes", multiple=True, metavar="GLOB", help="With --repo: versioned files that training writes to.")
 @click.option("--command", metavar="TEXT", help='With --repo: what to run, such as "python train.py".')
+@trust_options
 @which_study
 def run(
     script: str | None,
@@ -60,6 +61,16 @@ def run(
     protect: tuple[str, ...],
     writes: tuple[str, ...],
     command: str | None,
+    sandbox: str | None,
+    network: bool | None,
+    allow_unsandboxed: bool | None,
+    read: tuple[str, ...],
+    hide: tuple[str, ...],
+    env: tuple[str, ...],
+    disk: str | None,
+    evaluate: str | None,
+    lock: tuple[str, ...],
+    longest: str | None,
     study: str | None,
     folder: str | None,
     config: str | None,
@@ -85,6 +96,16 @@ def run(
         "protect": protect,
         "writes": writes,
         "command": command,
+        "sandbox": sandbox,
+        "network": network,
+        "allow_unsandboxed": allow_unsandboxed,
+        "read": read,
+        "hide": hide,
+        "env": env,
+        "disk": disk,
+        "evaluate": evaluate,
+        "lock": lock,
+        "longest": longest,
         "name": study,
         "folder": folder,
     }
