@@ -6,7 +6,6 @@ import ast
 import contextlib
 import marshal
 import os
-import secrets
 import select
 import signal
 import subprocess
@@ -22,12 +21,13 @@ from typing import IO
 
 import psutil
 
-from knowhy.errors import SettingsError, UsageError
-from knowhy.execution import keeper, tree
-from knowhy.execution.collect import collect
+from knowhy.errors import SettingsError, UsageError, can_pass
+from knowhy.execution import keeper, storage, tree
+from knowhy.execution.collect import collect, read_lines
 from knowhy.execution.environment import child_environment
+from knowhy.execution.leftovers import end_leftovers, new_token, place
 from knowhy.model.job import Job
-from knowhy.model.observation import Failure, Outcome
+from knowhy.model.observation import Failure, Observation, Outcome
 
 _SLACK = 1.6
 _ACCOUNT_BYTES = 1 << 16
@@ -35,7 +35,10 @@ _ACCOUNT_BYTES = 1 << 16
 
 @dataclass(slots=True)
 class _Running:
-    """A job under its keeper; ``force_at`` is when the controller stops trusting the keeper to end it."""
+    """A job under its keeper; ``force_at`` is when the controller stops trusting the keeper to end it.
+
+    ``accompanied`` says whether others ran beside it.
+    """
 
     job: Job
     token: str
@@ -45,6 +48,7 @@ class _Running:
     started: float
     force_at: float
     cancelled: bool = False
+    accompanied: bool = False
     account: bytearray = field(default_factory=bytearray)
 
 
@@ -72,6 +76,7 @@ class LocalExecutor:
         self._ending: list[_Running] = []
         self._ready: deque[tuple[int, Outcome]] = deque()
         self._closed = False
+        self._places: set[str] = set()
         self._wake, self._wake_end = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(self._wake_end, False)
@@ -174,14 +179,21 @@ class LocalExecutor:
             try:
                 self._running[job.trial] = self._start(job)
             except OSError as error:
-                self._ready.append((job.trial, Failure("setup", f"the job cannot be started: {error}", 0.0)))
+                failure = Failure("setup", f"the job cannot be started: {error}", 0.0, can_pass=can_pass(error))
+                self._ready.append((job.trial, failure))
+            if len(self._running) > 1:
+                for running in self._running.values():
+                    running.accompanied = True
 
     def _start(self, job: Job) -> _Running:
         """Put ``job`` under a keeper; raises OSError."""
+        if (home := place(job.folder)) not in self._places:
+            self._places.add(home)
+            end_leftovers(job.folder)
         # Numbers of an earlier attempt that was cut off must not count for this one.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(job.result_path)
-        token = secrets.token_hex(16)
+        token = new_token(job.folder)
         extra = {"KNOWHY_RESULT": os.path.abspath(job.result_path), **job.env, tree.TOKEN: token}
         if job.required:
             extra.setdefault("KNOWHY_METRIC", job.required[0])
@@ -245,7 +257,7 @@ class LocalExecutor:
         except (ValueError, SyntaxError):
             self._finish(running, self._lost(running))
             return
-        self._finish(running, None if running.cancelled else _outcome(running.job, account))
+        self._finish(running, None if running.cancelled else _outcome(running.job, account, running.accompanied))
 
     def _lost(self, running: _Running) -> Outcome:
         """The keeper ended without an account: somebody killed it."""
@@ -255,7 +267,7 @@ class LocalExecutor:
         how = f"exit code {running.process.returncode}" if (running.process.returncode or 0) >= 0 else "killed"
         message = f"the process that watches over the trial ended early ({how}); what it left behind was ended"
         tail = ended.log_tail if isinstance(ended, Failure) else ""
-        return Failure("lost", message, seconds, tail, None, ended.metrics, ended.curves)
+        return Failure("lost", message, seconds, tail, None, ended.metrics, ended.curves, can_pass=True)
 
     def _force(self, running: _Running) -> None:
         """End a job whose keeper does not answer in time."""
@@ -293,10 +305,10 @@ def _release(running: _Running) -> None:
             pipe.close()
 
 
-def _outcome(job: Job, account: keeper.Account) -> Outcome:
+def _outcome(job: Job, account: keeper.Account, accompanied: bool) -> Outcome:
     """The outcome that an account and the job's files amount to."""
     if account["reason"] == "setup":
-        return Failure("setup", account["message"], account["duration"])
+        return Failure("setup", account["message"], account["duration"], can_pass=storage.short(job.folder))
     outcome = collect(
         job,
         account["exit"],
@@ -305,7 +317,21 @@ def _outcome(job: Job, account: keeper.Account) -> Outcome:
         out_of_memory=account["reason"] == "memory" or account["kernel_oom"],
         peak_memory=account["peak"],
     )
-    if account["message"] and isinstance(outcome, Failure) and outcome.kind == "no_metric":
-        # What it printed is not there to be read: the disk is to blame, not the configuration.
-        return replace(outcome, kind="setup", message=f"the log cannot be written: {account['message']}")
+    printed = set(job.required) - read_lines(job.result_path).metrics.keys() if account["message"] else set()
+    if printed and (isinstance(outcome, Observation) or outcome.kind == "no_metric"):
+        # What it printed is not all there to be read: the disk is to blame, and the last number there is not the last.
+        message = f"the log cannot be written: {account['message']}"
+        return Failure(
+            "setup", message, outcome.duration, metrics=outcome.metrics, curves=outcome.curves, can_pass=True
+        )
+    if (
+        isinstance(outcome, Failure)
+        and outcome.kind == "exit"
+        and storage.blamed(outcome)
+        and storage.short(job.folder)
+    ):
+        return replace(outcome, kind="setup", can_pass=True)
+    if isinstance(outcome, Failure) and outcome.kind == "out_of_memory":
+        # Above its own limit it would be with nobody beside it as well.
+        return replace(outcome, can_pass=accompanied and account["reason"] != "memory")
     return outcome
