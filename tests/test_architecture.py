@@ -33,16 +33,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "histories": {"errors", "model"},
     "demo": set(),
     "reflection": {"errors", "model", "engine", "ports"},
+    "retries": {"model"},
     "ledger": {"model", "ports"},
     "thinking": {"model", "engine", "ports", "reflection"},
-    "loop": {"errors", "model", "engine", "ports", "baseline", "ledger", "thinking"},
+    "loop": {"errors", "model", "engine", "ports", "baseline", "ledger", "thinking", "retries"},
     "baseline": {"errors", "model"},
     "asktell": {"errors", "model", "engine", "ports", "ledger", "thinking"},
     "asked": {"model", "engine", "ports"},
     "contributions": {"errors", "model", "engine", "ranges", "continuity"},
     "background": {"errors", "model", "study", "compose", "journal", "contributions"} | SETTINGS,
-    "reports": {"errors", "model", "views"},
+    "reports": {"errors", "model", "views", "writing"},
     "quantities": {"errors"},
+    "writing": {"errors"},
     "goals": {"errors", "model"},
     "ranges": {"errors", "model", "quantities"},
     "continuity": {"errors", "model"},
@@ -72,14 +74,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conduct": {"errors", "model", "ports", "engine", "loop", "compose", "proposing", "repository"},
     "certifying": {"model", "ports", "engine", "views", "loop", "compose", "conduct"},
     "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "asked", "baseline", "reports"}
-    | {"certifying", "compose", "conduct", "contributions", "folders", "guarding", "patches", "repository"}
+    | {"certifying", "compose", "conduct", "contributions", "folders", "guarding", "patches", "repository", "writing"}
     | ADAPTERS
     | SETTINGS
     | IMPORTS,
     "comparing": {"errors", "model", "views", "loop", "study", "compose", "conduct", "settings"},
     "optuna": {"errors", "model", "engine", "views", "reports", "compose", "reflection", "histories", "thinking"},
     "faces": {"errors", "model", "background", "contributions", "loop", "study", "compose", "baseline", "views"}
-    | {"certifying", "comparing", "conduct", "reports", "demo", "patches", "repository"}
+    | {"certifying", "comparing", "conduct", "reports", "demo", "patches", "repository", "writing"}
     | SETTINGS
     | IMPORTS,
     "__init__": {"comparing", "errors", "model", "study", "repository", "execution"},

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from knowhy import views
 from knowhy.errors import SentenceError, UsageError
+from knowhy.model.controller import Controller
 from knowhy.model.events import (
     BeliefsUpdated,
     Record,
@@ -62,8 +63,11 @@ class TestOverview:
 
     def test_a_running_study_has_spent_time_up_to_its_last_record(self):
         state = story(ended=False)
-        view = views.overview(state, MIND)
+        assert views.overview(state, MIND).phase == "cut off"
+        view = views.overview(state, MIND, Controller("here", 7, state.created, 1.0, True, True))
         assert (view.phase, view.running) == ("running", 1)
+        gone = Controller("here", 7, state.created, 1.0, False, False)
+        assert views.overview(state, MIND, gone).phase == "cut off"
         assert view.spent == pytest.approx(state.time - state.run_started)
         assert view.next[0].status == "running"
         assert view.next[0].trial == 901

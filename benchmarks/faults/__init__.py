@@ -1,0 +1,1 @@
+"""Fault tests with numbers: one promise each, full or short; see ``python -m benchmarks.faults --help``."""

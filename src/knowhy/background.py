@@ -154,7 +154,7 @@ def _runner(study: Study) -> tuple[str, int]:
     """Who runs ``study``, and the number of the process."""
     with SqliteJournal(study.path / "journal.db", create=False) as journal:
         holder = journal.holder()
-    if holder is None:
+    if holder is None or not holder.holds:
         return "", 0
     if holder.host == socket.gethostname():
         with suppress(psutil.Error):

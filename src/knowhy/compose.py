@@ -191,6 +191,13 @@ def sandboxes() -> tuple[Check, ...]:
     return checks()
 
 
+def restore_journal(path: Path) -> tuple[Report, Path]:
+    """Replace the damaged journal at ``path`` by its good records; raises JournalError, StudyLockedError."""
+    from knowhy.journal import restore
+
+    return restore(path)
+
+
 def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:
     """Who decides; raises UsageError for a strategy that does not exist."""
     if strategy not in STRATEGIES:

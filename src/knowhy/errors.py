@@ -13,6 +13,7 @@ KnowhyError
 │   ├── StudyMissingError    start one with ``knowhy init`` or ``knowhy run SCRIPT``
 │   ├── StudyMismatchError   the study exists with another space or objective
 │   └── StudyLockedError     another process is running it
+├── StorageError          free space or permissions, then run again: the study is paused
 └── JournalError          look after the storage
     ├── JournalDamagedError  the hash chain is broken: ``knowhy doctor`` says where
     ├── JournalFormatError   written by a newer knowhy: upgrade
@@ -22,6 +23,13 @@ Every error carries a ``hint``: the one thing to do next.
 """
 
 from __future__ import annotations
+
+import errno
+
+_STORAGE = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ENODEV, errno.ENXIO,
+     errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+)  # fmt: skip
 
 
 class KnowhyError(Exception):
@@ -89,6 +97,10 @@ class StudyLockedError(StudyError):
     """Wait for the process that holds the study, or stop it."""
 
 
+class StorageError(KnowhyError):
+    """Free space or permissions, then run again: the study is paused, and nothing that ended is lost."""
+
+
 class JournalError(KnowhyError):
     """Look after the storage."""
 
@@ -103,3 +115,8 @@ class JournalFormatError(JournalError):
 
 class JournalWriteError(JournalError):
     """Free space or permissions, then run again; everything acknowledged is kept."""
+
+
+def can_pass(error: OSError) -> bool:
+    """Whether ``error`` is about the machine (its disk, its memory, permissions) and not about what was asked of it."""
+    return error.errno in _STORAGE

@@ -8,16 +8,17 @@ are run again under their own number, and what had ended is never run again.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from knowhy import retries
 from knowhy.baseline import metric_error
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.diagnostics import derive
 from knowhy.engine.policy import MENDABLE
-from knowhy.errors import PatchError, SubjectError
+from knowhy.errors import JournalError, PatchError, StorageError, SubjectError, can_pass
 from knowhy.ledger import Ledger
 from knowhy.model.decision import Budget
 from knowhy.model.events import (
@@ -36,11 +37,11 @@ from knowhy.ports import Executor, Journal, Policy, Subject, Theorist
 from knowhy.thinking import Conclusion, Thinker
 
 INSTANT, SLOW = 0.2, 20.0  # seconds: a single worker whose trials are shorter or longer waits, and decides knowing more
-ATTEMPTS = 3
 HEARING = 0.25  # seconds between two looks at what others have written
 UNLUCKY = 3
 DONE = "the budget is spent"
 STOPPED = "stopped by the person"
+MEND = "free some space, or mend the permissions; the same command goes on, and nothing that ended is lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def run(
 
     ``folder`` is where trials get theirs. ``watch`` sees every new state; ``judged`` those whose beliefs are new,
     on the thread that thinks, where the engine can be asked at no one's cost. Raises SubjectError or
-    MetricError when the default configuration itself does not work, JournalError when nothing more can be written.
+    MetricError when the default configuration itself does not work, JournalError when nothing more can be written,
+    StorageError when trials cannot be laid out or logged; after the last two, the same call goes on.
     """
     # A single worker takes turns with the thinking, so that what is proposed never hangs on how long a thought took.
     thinker = Thinker(policy, theorists, beliefs, judged, aside=limits.workers > 1)
@@ -102,6 +104,9 @@ class Loop:
         self.limits, self.folder = limits, folder
         self.ledger = Ledger(journal, watch)
         self.running: set[int] = set()
+        self.retries = retries.Retries()
+        self.began = time.monotonic()
+        self.places: dict[int, str] = {}  # where the trials that were started here have their folders
         self.due = not self.state.theories or self.behind  # whether beliefs are to be updated
         self.idle = ""  # why the policy proposes nothing more
         self.pace = 0.0  # seconds that the last thoughts took
@@ -121,7 +126,20 @@ class Loop:
     def run(self, stop: Callable[[], bool]) -> State:
         """Launch, think, collect; until there is nothing more to do."""
         limits = self.limits
-        self.ledger.append(RunStarted(limits.trials, limits.budget, limits.workers, self.policy.name))
+        self.ledger.catch_up()  # the lease is held from here on
+        again = [] if self.state.ended else retries.cut_off(self.state)
+        self.ledger.append(RunStarted(limits.trials, limits.budget, limits.workers, self.policy.name), *again)
+        self.began = time.monotonic()
+        try:
+            self.end_run(self.work(stop))
+        except StorageError as error:
+            with suppress(JournalError):
+                self.end_run(f"paused: {error.message}")
+            raise
+        return self.state
+
+    def work(self, stop: Callable[[], bool]) -> str:
+        """The run itself; why it ends."""
         reason = STOPPED
         while not stop():
             self.hear()
@@ -136,15 +154,20 @@ class Loop:
                 break
             self.journal.refresh()
             if self.running:
-                for trial, outcome in self.executor.wait(0.02 if self.thinker.busy else 0.25):
+                ended = self.executor.wait(0.02 if self.thinker.busy else 0.25)
+                # What completed is written down before anything that may end the run.
+                for trial, outcome in sorted(ended, key=lambda item: isinstance(item[1], Failure)):
                     self.running.discard(trial)
                     self.end(trial, outcome)
         if reason == STOPPED:
             self.write(self.thinker.take(None))
         else:
             self.ledger.append(*(TrialWithdrawn(t.proposal.trial, reason) for t in self.state.pending))
-        self.ledger.append(RunEnded(reason))
-        return self.state
+        return reason
+
+    def end_run(self, reason: str) -> None:
+        """Write down why the run ends, and how long it took by a clock that nobody sets."""
+        self.ledger.append(RunEnded(reason, round(time.monotonic() - self.began, 3)))
 
     def hear(self) -> None:
         """Take in what others have written, every now and then: theories, parameters, requests for trials."""
@@ -163,21 +186,25 @@ class Loop:
             number = trial.proposal.trial
             if len(self.running) >= self.limits.workers or number in self.running:
                 continue
-            attempt = trial.attempt + 1 if isinstance(trial, Running) else 1
-            if self.spent() and attempt == 1:
+            before = trial.attempt if isinstance(trial, Running) else 0
+            if (self.spent() and not before) or self.retries.holds_back(number, self.running):
                 continue
-            folder = os.path.join(self.folder, f"{number:05d}")
-            self.ledger.append(TrialStarted(number, attempt))
-            try:
-                job = self.subject.prepare(trial.proposal, tuple(o.metric for o in self.state.objectives), folder)
-                self.executor.submit(job)
-            except (SubjectError, OSError) as error:
-                failure = Failure("patch" if isinstance(error, PatchError) else "setup", str(error), 0.0)
-                self.ledger.append(TrialFailed(number, failure))
-                self.due, self.idle = True, ""
-                self.refuse_broken(failure, number)
-                continue
-            self.running.add(number)
+            failure = retries.poisonous(number, before)
+            if failure is None:
+                self.ledger.append(TrialStarted(number, before + 1))
+                self.places[number] = retries.fresh_folder(self.folder, number)
+                try:
+                    metrics = tuple(o.metric for o in self.state.objectives)
+                    self.executor.submit(self.subject.prepare(trial.proposal, metrics, self.places[number]))
+                    self.running.add(number)
+                    continue
+                except (SubjectError, OSError) as error:
+                    if isinstance(error, OSError) and can_pass(error):
+                        raise StorageError(f"trial {number} cannot be started: {error}", MEND) from error
+                    failure = Failure("patch" if isinstance(error, PatchError) else "setup", str(error), 0.0)
+            self.ledger.append(TrialFailed(number, failure))
+            self.due, self.idle = True, ""
+            self.refuse_broken(failure, number)
 
     def think(self) -> None:
         """Write down a thought that is there, and begin the next where there is something to think about."""
@@ -219,10 +246,11 @@ class Loop:
     def spent(self) -> bool:
         """Whether the time is over."""
         budget = self.limits.budget
-        return budget is not None and self.state.spent + time.time() - self.state.run_started >= budget
+        return budget is not None and self.state.spent + time.monotonic() - self.began >= budget
 
     def end(self, number: int, outcome: Outcome) -> None:
         """Write down how a trial ended; it is to be thought about, and the workers are kept busy first."""
+        self.retries.alone.discard(number)
         if isinstance(outcome, Observation):
             derived = derive(outcome.metrics, outcome.curves, outcome.duration)
             outcome = replace(outcome, metrics={**derived, **outcome.metrics})
@@ -232,8 +260,11 @@ class Loop:
                 outcome = Failure("no_metric", lacking, outcome.duration, metrics=outcome.metrics)
         if isinstance(outcome, Observation):
             self.ledger.append(TrialCompleted(number, outcome))
-        elif outcome.kind == "lost" and self.attempts(number) < ATTEMPTS:
-            return  # still running as far as the journal knows: launched again, a bounded number of times
+        elif note := self.retries.again(number, outcome, self.attempts(number)):
+            self.ledger.append(note)  # it still runs as far as the journal knows, and is launched again
+            return
+        elif outcome.can_pass and outcome.kind == "setup":
+            raise StorageError(f"trial {number} cannot be run: {outcome.message}", MEND)
         else:
             self.ledger.append(TrialFailed(number, outcome))
             self.refuse_broken(outcome, number)
@@ -254,11 +285,11 @@ class Loop:
         if not default and (not self.state.observed or self.state.planned - len(self.state.pending) < UNLUCKY):
             return
         what = "the default configuration failed" if default else "every trial failed"
-        self.ledger.append(RunEnded(f"{what}: {failure.message}"))
+        self.end_run(f"{what}: {failure.message}")
         if failure.kind == "no_metric":
             wanted = tuple(o.metric for o in self.state.objectives)
             raise metric_error(tuple(failure.metrics), wanted, tuple(c.metric for c in self.state.constraints))
         raise SubjectError(
             f"the subject fails as it is, with its default configuration: {failure.message}",
-            f"run it by hand until it works, then again; the log is in {os.path.join(self.folder, f'{number:05d}')}",
+            f"run it by hand until it works, then again; the log is in {self.places.get(number, self.folder)}",
         )

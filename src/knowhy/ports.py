@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from knowhy.model.controller import Controller
 from knowhy.model.decision import Budget, Decision
 from knowhy.model.events import Event, Record
 from knowhy.model.job import Job
@@ -30,6 +31,10 @@ class Journal(Protocol):
 
     def refresh(self) -> None:
         """Say that the holder of the lease is still there; cheap, to be called every now and then."""
+        ...
+
+    def holder(self) -> Controller | None:
+        """Who holds the study now, or held it when that process ended; None where the last one gave it back."""
         ...
 
     def lease(self) -> AbstractContextManager[None]:
@@ -63,7 +68,7 @@ class Subject(Protocol):
     """What is experimented on."""
 
     def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
-        """Lay out ``folder`` so that the job runs ``proposal``; raises SubjectError."""
+        """Lay out ``folder`` so that the job runs ``proposal``; raises SubjectError, StorageError."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -13,7 +14,6 @@ from knowhy.asked import AskedPolicy
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
 from knowhy.errors import (
-    JournalWriteError,
     MetricError,
     SpaceError,
     StudyError,
@@ -26,6 +26,7 @@ from knowhy.goals import direction as toward
 from knowhy.journal import SqliteJournal
 from knowhy.loop import Limits
 from knowhy.model.belief import Judgement
+from knowhy.model.controller import Controller
 from knowhy.model.events import Event, Record, StudyCreated
 from knowhy.model.objective import Constraint, Direction, Objective
 from knowhy.model.space import Parameter, Point, Scalar, Space
@@ -74,6 +75,7 @@ class Study:
         self._journal: SqliteJournal | None = None
         self.ran: conduct.Ran | None = None
         self._desk: Desk | None = None
+        self._asked: dict[int, float] = {}
         if self._journal_path.exists():
             self._journal = SqliteJournal(self._journal_path)
         wanted = None if objectives is None else tuple(Objective(m, toward(d)) for m, d in objectives.items())
@@ -112,6 +114,11 @@ class Study:
         return self._state
 
     @property
+    def controller(self) -> Controller | None:
+        """Who runs the study, or ran it when it was cut off; None where the last one ended in good order."""
+        return None if self._journal is None else self._journal.holder()
+
+    @property
     def theories(self) -> tuple[views.TheoryView, ...]:
         """Every theory with its belief and status, in the order proposed."""
         return views.theories(self.state)
@@ -129,7 +136,7 @@ class Study:
     @property
     def status(self) -> views.Overview:
         """The study at a glance."""
-        return views.overview(self.state, self.mind)
+        return views.overview(self.state, self.mind, self.controller)
 
     def next(self) -> tuple[views.NextView, ...]:
         """What runs, or would run next, with reasons; the best first."""
@@ -383,7 +390,10 @@ class Study:
         journal = self._opened()
         with journal.lease():
             self._agree(journal, whole, {"kind": "by hand"})
-            return self._dialogue(journal, strategy).ask(trials)
+            proposal = self._dialogue(journal, strategy).ask(trials)
+        if proposal is not None:
+            self._asked[proposal.trial] = time.monotonic()
+        return proposal
 
     def tell(
         self,
@@ -398,6 +408,8 @@ class Study:
         ``duration`` is in seconds, by default the time since it was asked for. Raises UsageError, MetricError.
         """
         state = self._existing()
+        if duration is None and trial in self._asked:  # by a clock that nobody sets, where we heard the question
+            duration = time.monotonic() - self._asked[trial]
         outcome = outcome_of(metrics, failure, duration, [o.metric for o in state.objectives])
         journal = self._opened()
         with journal.lease():
@@ -410,12 +422,6 @@ class Study:
     def _opened(self) -> SqliteJournal:
         """The journal, made where there is none; raises JournalWriteError."""
         if self._journal is None:
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise JournalWriteError(
-                    f"the folder {self.path} cannot be made: {error.strerror}", "choose another with --folder"
-                ) from None
             self._journal = SqliteJournal(self._journal_path)
         return self._journal
 

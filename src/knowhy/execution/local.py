@@ -6,7 +6,6 @@ import ast
 import contextlib
 import marshal
 import os
-import secrets
 import select
 import signal
 import subprocess
@@ -22,10 +21,11 @@ from typing import IO
 
 import psutil
 
-from knowhy.errors import SandboxError, SettingsError, UsageError
+from knowhy.errors import SandboxError, SettingsError, UsageError, can_pass
 from knowhy.execution import integrity, keeper, orders, tree
 from knowhy.execution.collect import collect
 from knowhy.execution.environment import child_environment
+from knowhy.execution.leftovers import end_leftovers, new_token, place
 from knowhy.execution.sandbox import Plan, Sandbox
 from knowhy.model.job import Job
 from knowhy.model.observation import Failure, Outcome
@@ -39,6 +39,7 @@ class _Running:
     """A job under its keeper; ``force_at`` is when the controller stops trusting the keeper to end it.
 
     ``trial`` is how the job itself ended where this is its evaluation, ``flags`` what was found in between.
+    ``accompanied`` says whether others ran beside it.
     """
 
     job: Job
@@ -50,6 +51,7 @@ class _Running:
     force_at: float
     plan: Plan
     cancelled: bool = False
+    accompanied: bool = False
     account: bytearray = field(default_factory=bytearray)
     trial: Outcome | None = None
     flags: tuple[str, ...] = ()
@@ -83,6 +85,7 @@ class LocalExecutor:
         self._ending: list[_Running] = []
         self._ready: deque[tuple[int, Outcome]] = deque()
         self._closed = False
+        self._places: set[str] = set()
         self._wake, self._wake_end = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(self._wake_end, False)
@@ -191,14 +194,26 @@ class LocalExecutor:
             try:
                 self._running[job.trial] = self._start(job)
             except (OSError, SandboxError) as error:
-                self._ready.append((job.trial, Failure("setup", f"the job cannot be started: {error}", 0.0)))
+                failure = Failure(
+                    "setup",
+                    f"the job cannot be started: {error}",
+                    0.0,
+                    can_pass=isinstance(error, OSError) and can_pass(error),
+                )
+                self._ready.append((job.trial, failure))
+            if len(self._running) > 1:
+                for running in self._running.values():
+                    running.accompanied = True
 
     def _start(self, job: Job) -> _Running:
         """Put ``job`` under a keeper; raises OSError, SandboxError."""
+        if (home := place(job.folder)) not in self._places:
+            self._places.add(home)
+            end_leftovers(job.folder)
         # Numbers of an earlier attempt that was cut off must not count for this one.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(job.result_path)
-        token = secrets.token_hex(16)
+        token = new_token(job.folder)
         extra = {"KNOWHY_RESULT": os.path.abspath(job.result_path), **job.env, tree.TOKEN: token}
         if job.required:
             extra.setdefault("KNOWHY_METRIC", job.required[0])
@@ -275,7 +290,9 @@ class LocalExecutor:
         """A job itself has ended: report it, or let it be evaluated in the same slot."""
         job, evaluation = running.job, running.job.evaluation
         measured = evaluation is not None and bool(evaluation.argv)
-        outcome = orders.outcome_of(replace(job, required=()) if measured else job, account, running.plan)
+        outcome = orders.outcome_of(
+            replace(job, required=()) if measured else job, account, running.plan, accompanied=running.accompanied
+        )
         flags = (*job.flags, *integrity.flags_after(job, account["duration"]))
         if evaluation is None or not measured or isinstance(outcome, Failure):
             self._finish(running, integrity.believed(outcome, flags))
@@ -298,7 +315,7 @@ class LocalExecutor:
     def _evaluated(self, running: _Running, account: keeper.Account) -> Outcome:
         """The outcome of a job whose evaluation has ended."""
         assert running.trial is not None
-        ended = orders.outcome_of(running.job, account, running.plan)
+        ended = orders.outcome_of(running.job, account, running.plan, accompanied=running.accompanied)
         flags = (*running.flags, *integrity.flags_after(running.job, account["duration"], "its evaluation"))
         return integrity.judged(ended, running.trial, running.job, flags)
 
@@ -311,7 +328,7 @@ class LocalExecutor:
         how = f"exit code {running.process.returncode}" if (running.process.returncode or 0) >= 0 else "killed"
         message = f"the process that watches over the trial ended early ({how}); what it left behind was ended"
         tail = ended.log_tail if isinstance(ended, Failure) else ""
-        return Failure("lost", message, seconds, tail, None, ended.metrics, ended.curves)
+        return Failure("lost", message, seconds, tail, None, ended.metrics, ended.curves, can_pass=True)
 
     def _force(self, running: _Running) -> None:
         """End a job whose keeper does not answer in time."""

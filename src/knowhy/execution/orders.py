@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import psutil
 
-from knowhy.execution import keeper
-from knowhy.execution.collect import collect
+from knowhy.execution import keeper, storage
+from knowhy.execution.collect import collect, read_lines
 from knowhy.execution.sandbox import Plan
 from knowhy.execution.text import redact_file
 from knowhy.model.job import Job
-from knowhy.model.observation import Failure, Outcome
+from knowhy.model.observation import Failure, Observation, Outcome
 
 _TEXT_BYTES = 8 << 20
 
@@ -44,10 +44,10 @@ def order(job: Job, plan: Plan, token: str, grace: float) -> keeper.Order:
     }
 
 
-def outcome_of(job: Job, account: keeper.Account, plan: Plan) -> Outcome:
-    """The outcome that an account and the job's files amount to."""
+def outcome_of(job: Job, account: keeper.Account, plan: Plan, *, accompanied: bool) -> Outcome:
+    """The outcome that an account and the job's files amount to; ``accompanied``: others ran beside it."""
     if account["reason"] == "setup":
-        return Failure("setup", account["message"], account["duration"])
+        return Failure("setup", account["message"], account["duration"], can_pass=storage.short(job.folder))
     outcome = collect(
         replace(job, memory=plan.memory),
         account["exit"],
@@ -57,7 +57,22 @@ def outcome_of(job: Job, account: keeper.Account, plan: Plan) -> Outcome:
         peak_memory=account["peak"],
         beyond=account["message"] if account["reason"] in ("processes", "disk") else "",
     )
-    if account["message"] and isinstance(outcome, Failure) and outcome.kind == "no_metric":
-        # What it printed is not there to be read: the disk is to blame, not the configuration.
-        return replace(outcome, kind="setup", message=f"the log cannot be written: {account['message']}")
+    unwritten = account["message"] if account["reason"] not in ("processes", "disk") else ""
+    printed = set(job.required) - read_lines(job.result_path).metrics.keys() if unwritten else set()
+    if printed and (isinstance(outcome, Observation) or outcome.kind == "no_metric"):
+        # What it printed is not all there to be read: the disk is to blame, and the last number there is not the last.
+        message = f"the log cannot be written: {unwritten}"
+        return Failure(
+            "setup", message, outcome.duration, metrics=outcome.metrics, curves=outcome.curves, can_pass=True
+        )
+    if (
+        isinstance(outcome, Failure)
+        and outcome.kind == "exit"
+        and storage.blamed(outcome)
+        and storage.short(job.folder)
+    ):
+        return replace(outcome, kind="setup", can_pass=True)
+    if isinstance(outcome, Failure) and outcome.kind == "out_of_memory":
+        # Above its own limit it would be with nobody beside it as well.
+        return replace(outcome, can_pass=accompanied and account["reason"] != "memory")
     return outcome

@@ -71,6 +71,9 @@ class PlainLines:
         if self._told is None:  # a study that goes on: what ended before was told before
             self._told = len(state.order)
             self._status = {view.id: view.status for view in theories(state)}
+        known = 0 if self._last is None else len(self._last.notes)
+        for note in [note for at, note in state.notes[known:] if at >= state.run_started]:
+            print(f"note: {one_line(note.text)}", file=sys.stderr, flush=True)
         self._last = state
         self._tell(state, sum(n in state.order for n in {update.trial for update in state.updates}))
 

@@ -97,8 +97,7 @@ def overview_lines(view: Overview) -> list[Line]:
     goals = ", ".join(f"{o.direction} {safe(o.metric)}" for o in view.objectives)
     goals += "".join(f", keep {safe(c.metric)} {c.op} {c.bound:g}" for c in view.constraints)
     lines: list[Line] = [Text.assemble((safe(view.name), "bold"), f"  {goals}")]
-    phase = {"not started": "not started", "running": "running, or was cut off", "ended": f"ended: {safe(view.reason)}"}
-    lines.append(row("state", phase[view.phase]))
+    lines.append(row("state", _phase(view)))
     if view.best is not None or view.phase != "ended":
         lines += best_lines(view.best)
     elif view.done:
@@ -127,6 +126,22 @@ def overview_lines(view: Overview) -> list[Line]:
             )
         )
     return lines
+
+
+def _phase(view: Overview) -> str:
+    """Whether the study runs, and who runs it."""
+    who = view.controller
+    if view.phase == "ended":
+        return f"ended: {safe(view.reason)}"
+    if view.phase == "running" and who is not None:
+        silent = f"; silent for {words.seconds(who.silent)}" if who.silent > 60 else ""
+        return f"running: process {who.pid} on {safe(who.host)}{silent}"
+    if view.phase == "by hand":
+        return "by hand: trials are asked for and told one by one"
+    if view.phase == "cut off":
+        last = f" (process {who.pid} on {safe(who.host)} held it last)" if who is not None else ""
+        return f"cut off: nobody runs it{last}; the same knowhy run goes on"
+    return view.phase
 
 
 def row(name: str, text: str | Text) -> Line:

@@ -228,7 +228,12 @@ def _of_literal(values: tuple[str, ...]) -> _Coder:
             raise _WrongValueError(f"{value!r} is none of {', '.join(map(repr, values))}")
         return known[value]
 
-    return _Coder(check, check)
+    def load(value: Any) -> str:
+        if type(value) is str and value not in known:
+            raise _UnknownNameError(f"the word {_brief(ValueError(value))!r} where it knows {', '.join(values)}")
+        return check(value)
+
+    return _Coder(check, load)
 
 
 def _optional(inner: _Coder) -> _Coder:

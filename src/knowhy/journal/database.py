@@ -7,6 +7,7 @@ DELETE with ``synchronous=EXTRA``. In both, a transaction that was committed sur
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import time
@@ -24,6 +25,7 @@ from knowhy.errors import (
     StudyLockedError,
     StudyMissingError,
 )
+from knowhy.journal.holder import locker, suspended
 
 APPLICATION = 0x6B6E7779
 LAYOUT = 1
@@ -81,7 +83,7 @@ class Database:
         self.patience = patience
         if create:
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
             except OSError as error:
                 raise JournalWriteError(
                     f"the folder of {path} cannot be made: {error.strerror}", _HINTS[sqlite3.SQLITE_CANTOPEN]
@@ -203,6 +205,24 @@ class Database:
         self.connection.close()
 
 
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and what is missing above it, so that they outlast a loss of power; raises OSError."""
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in missing:
+        sync_folder(part.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in ``folder`` on disk; where the system cannot do that for folders, nothing happens."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def _identity(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino
@@ -216,9 +236,13 @@ def meaning(error: Exception, path: Path, doing: str) -> KnowhyError:
     """The error of knowhy that says what the caller of SQLite should do about ``error``."""
     code = _code(error)
     if code in _BUSY:
-        return StudyLockedError(
-            f"another process keeps {path} locked", "wait until it is done, or find it with `knowhy status`"
-        )
+        pid = locker(path)
+        if pid is None:
+            return StudyLockedError(f"another process keeps {path} locked", "wait until it is done, or end it")
+        hint = f"wait until it is done, or end it (`kill {pid}`)"
+        if suspended(pid):
+            hint = f"it is suspended: let it go on (`kill -CONT {pid}`), or end it (`kill -KILL {pid}`)"
+        return StudyLockedError(f"process {pid} keeps {path} locked", hint)
     if code in _STORAGE:
         hint = _HINTS.get(code, "check the disk, its free space and its permissions, then run again")
         if doing == "read":

@@ -40,6 +40,34 @@ def lives(holder: Holder) -> bool | None:
     return start != "" and _start(holder.pid) == start
 
 
+def same_machine(holder: Holder) -> bool:
+    """Whether ``holder`` was written since this machine started, on this machine (in whatever container)."""
+    boot = holder.birth.partition("/")[0]
+    return holder.host == socket.gethostname() and bool(boot) and boot == _boot()
+
+
+def locker(path: Path) -> int | None:
+    """The process of this machine that keeps the file at ``path`` locked; None where the system does not tell."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    for line in _read_text("/proc/locks").splitlines():
+        columns = line.split()
+        if len(columns) > 5 and columns[5] == place and columns[4].isdigit() and int(columns[4]) != os.getpid():
+            return int(columns[4]) or None
+    return None
+
+
+def suspended(pid: int) -> bool:
+    """Whether the process ``pid`` has been stopped by a signal or a debugger."""
+    try:
+        return bool(psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP))
+    except psutil.Error:
+        return False
+
+
 def _boot() -> str:
     return _read_text("/proc/sys/kernel/random/boot_id")
 

@@ -12,6 +12,7 @@ from threading import RLock
 from knowhy.errors import StudyLockedError
 from knowhy.journal.chain import Link, Row, extend, follow, to_record
 from knowhy.journal.codec import encode
+from knowhy.model.controller import Controller
 from knowhy.model.events import FORMAT, Event, Record
 
 
@@ -25,7 +26,7 @@ class MemoryJournal:
         self._clock = clock
         self._rows: list[Row] = []
         self._guard = RLock()
-        self._held = False
+        self._held, self._since = False, 0.0
 
     def append(self, events: Iterable[Event]) -> list[Record]:
         """Add ``events`` at the end, all or none; raises JournalWriteError for what could not be read again."""
@@ -54,11 +55,17 @@ class MemoryJournal:
                 raise StudyLockedError(
                     f"the study is run by process {os.getpid()} on {socket.gethostname()}", "end its other run first"
                 )
-            self._held = True
+            self._held, self._since = True, float(self._clock())
         try:
             yield
         finally:
             self._held = False
+
+    def holder(self) -> Controller | None:
+        """This process while it holds the study, else None."""
+        if not self._held:
+            return None
+        return Controller(socket.gethostname(), os.getpid(), self._since, 0.0, True, True)
 
     def refresh(self) -> None:
         """Nothing to do: nobody outside this process can take the lease over."""

@@ -13,32 +13,33 @@ records of a running study, and the controller's next record is chained after it
 **The lease** says who controls the study. Each holder gets a fencing number larger than all before it, and each of its
 appends compares that number within the transaction. A controller that was suspended while another took over is
 refused (StudyLockedError) before it writes anything, however late it wakes up; fencing goes by that number, never by
-the tail. The lease of a process that has ended on this machine is taken over at once; that of a process that cannot be
-seen from here (another machine or container) once it has given no sign of life for ``stale_after`` seconds. Appending
-is a sign of life; a controller with nothing to append calls ``refresh``. There is no thread that could die unnoticed.
-Appends without the lease are not fenced.
+the tail. The lease of a process that has ended on this machine is taken over at once; that of any other once it has
+given no sign of life for ``stale_after`` seconds. For a process of this machine these are counted by a clock that
+nobody sets and that stands still while the machine sleeps; for another machine there is only the wall clock, and a sign
+of life from the future counts for as little as one from the past. Appending is a sign of life; a controller with
+nothing to append calls ``refresh``. There is no thread that could die unnoticed. Appends without the lease are not
+fenced.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
-from secrets import token_hex
 from threading import RLock
 
 from knowhy.errors import JournalDamagedError, KnowhyError, StudyLockedError
+from knowhy.journal import lease
 from knowhy.journal.chain import BrokenChainError, Link, Row, extend, follow, to_record
+from knowhy.journal.clock import SteadyClock
 from knowhy.journal.codec import encode
 from knowhy.journal.database import DRIVER_ERRORS, Database, meaning
-from knowhy.journal.holder import Holder, lives, this_process
+from knowhy.model.controller import Controller
 from knowhy.model.events import FORMAT, Event, Record
 
 _BATCH = 1000
 _BEAT = 10.0
-_leases_here: set[str] = set()
 
 
 class SqliteJournal:
@@ -57,12 +58,12 @@ class SqliteJournal:
         wal: bool | None = None,
         patience: float = 5.0,
         stale_after: float = 900.0,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.path = Path(path)
         self._database = Database(self.path, create=create, wal=wal, patience=patience)
         self._stale_after = stale_after
-        self._clock = clock
+        self._clock = clock or SteadyClock()
         self._guard = RLock()
         self._verified = Link()
         self._fence: int | None = None
@@ -113,7 +114,7 @@ class SqliteJournal:
                 tail = Link(rows[-1].seq, rows[-1].hash)
                 self._set_head(tail)
                 if self._fence is not None:
-                    self._database.run("UPDATE lease SET heartbeat = ?", (now,))
+                    lease.beat(self._database, now)
             self._verified = tail
             self._beaten = now
         return [Record(row.seq, row.time, event, row.hash) for row, event in zip(rows, events, strict=True)]
@@ -168,25 +169,12 @@ class SqliteJournal:
     @contextmanager
     def lease(self) -> Iterator[None]:
         """Hold the study for this process and this instance; raises StudyLockedError naming the holder."""
-        token = token_hex(8)
-        _leases_here.add(token)
-        try:
+        with lease.token() as token:
             self._acquire(token)
             try:
                 yield
             finally:
                 self._release()
-        finally:
-            _leases_here.discard(token)
-
-    def holder(self) -> Holder | None:
-        """The process that controls the study, None where none does as far as can be seen from here."""
-        with self._guard, self._database.mapped("read"):
-            row = self._database.run("SELECT held, host, pid, birth FROM lease").fetchone()
-        if row is None or not row[0]:
-            return None
-        found = Holder(str(row[1]), int(row[2]), str(row[3]))
-        return None if lives(found) is False else found
 
     def refresh(self) -> None:
         """Show a sign of life of the holder; cheap, so that a loop may call it at every turn.
@@ -199,60 +187,34 @@ class SqliteJournal:
                 return
             with self._database.mapped("write"), self._database.transaction():
                 self._check_fence()
-                self._database.run("UPDATE lease SET heartbeat = ?", (now,))
+                lease.beat(self._database, now)
             self._beaten = now
+
+    def holder(self) -> Controller | None:
+        """Who held the study last, and whether that process still does; None where nobody ever did, or gave it back."""
+        with self._guard, self._database.mapped("read"):
+            found = lease.look(self._database, float(self._clock()), self._stale_after)
+        return found.controller if found is not None and found.held else None
 
     def _acquire(self, token: str) -> None:
         with self._guard:
             if self._fence is not None:
                 raise StudyLockedError("this process already holds the study", "end its other run first")
             with self._database.mapped("write"), self._database.transaction():
-                fence = self._take(token)
-            self._fence = fence
+                now = float(self._clock())
+                fence = lease.take(self._database, token, now, self._stale_after)
+            self._fence, self._beaten = fence, now
 
     def _release(self) -> None:
         # What a full disk leaves behind is taken over like the lease of a process that has ended.
         with self._guard, suppress(KnowhyError):
             fence, self._fence = self._fence, None
             with self._database.mapped("write"), self._database.transaction():
-                self._database.run("UPDATE lease SET held = 0 WHERE fence = ?", (fence,))
-
-    def _take(self, token: str) -> int:
-        """Write this process into the lease, if it is free; the fencing number."""
-        now = float(self._clock())
-        columns = "fence, held, host, pid, birth, token, since, heartbeat"
-        row = self._database.run(f"SELECT {columns} FROM lease").fetchone()
-        if row is not None:
-            if tuple(map(type, row)) != (int, int, str, int, str, str, float, float):
-                raise JournalDamagedError(f"{self.path} is damaged: its lease makes no sense", "run `knowhy doctor`")
-            _, held, host, pid, birth, other, since, heartbeat = row
-            holder = Holder(host, pid, birth)
-            alive = lives(holder)
-            if holder == this_process() and other not in _leases_here:
-                alive = False
-            if alive is None and now - heartbeat > self._stale_after:
-                alive = False
-            if held and alive is not False:
-                raise _locked(holder, since, now - heartbeat, None if alive else self._stale_after)
-        me = this_process()
-        fence = 1 if row is None else row[0] + 1
-        self._database.run(
-            f"INSERT OR REPLACE INTO lease (id, {columns}) VALUES (1, ?, 1, ?, ?, ?, ?, ?, ?)",
-            (fence, me.host, me.pid, me.birth, token, now, now),
-        )
-        self._beaten = now
-        return int(fence)
+                lease.give_back(self._database, fence)
 
     def _check_fence(self) -> None:
-        if self._fence is None:
-            return
-        row = self._database.run("SELECT fence, host, pid, since FROM lease").fetchone()
-        if row is None or row[0] != self._fence:
-            who = "" if row is None else f" by process {row[2]} on {row[1]} at {_moment(row[3])}"
-            raise StudyLockedError(
-                f"the study was taken over{who}; nothing more is written from here",
-                "end this run; the other one goes on from what is in the journal",
-            )
+        if self._fence is not None:
+            lease.check(self._database, self._fence)
 
     def _catch_up(self) -> None:
         """Verify what was added since the last look, without keeping others from writing."""
@@ -312,18 +274,3 @@ class SqliteJournal:
                 raise BrokenChainError(seq, "it is missing", str(self.path))
             return None
         return Link(seq, str(hash))
-
-
-def _locked(holder: Holder, since: float, silent: float, stale_after: float | None) -> StudyLockedError:
-    hint = f"wait until it ends, or stop it (Ctrl-C there, or `kill {holder.pid}`)"
-    if stale_after is not None:
-        hint += f"; if it is gone, wait until it has been silent for {stale_after:.0f} s"
-    return StudyLockedError(
-        f"the study is run by process {holder.pid} on {holder.host} since {_moment(since)}"
-        f" (last sign of life {max(silent, 0.0):.0f} s ago)",
-        hint,
-    )
-
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -43,9 +43,13 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A controller stops, and says why."""
+    """A controller stops in good order, and says why; what still ran was ended, and is to be run again.
+
+    ``seconds`` is how long it ran by a clock that nobody sets (None: journals of before, which have the times only).
+    """
 
     reason: str
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ class Failure:
 
     ``kind`` is the distinct cause ("limit": it went beyond its processes or its room on the disk; "tampered": it
     ended with numbers that are not to be believed), ``message`` one line, ``log_tail`` the end of what it printed,
-    ``metrics`` and ``curves`` what it still reported (finite numbers only).
+    ``metrics`` and ``curves`` what it still reported (finite numbers only). ``can_pass`` where the cause lay outside
+    of the trial and may be gone at another attempt (its worker was lost, the disk was full, others took the memory).
     """
 
     kind: FailureKind
@@ -63,6 +64,7 @@ class Failure:
     exit_code: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    can_pass: bool = False
 
 
 Outcome = Observation | Failure

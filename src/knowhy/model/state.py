@@ -176,7 +176,11 @@ def _apply(state: State, record: Record) -> State:
             )
             return replace(state, run=e, run_started=record.time, ended="", spent=spent)
         case RunEnded() as e:
-            return replace(state, ended=e.reason, spent=state.spent + _since(state.run_started, record.time))
+            for number, trial in state.trials.items():
+                if isinstance(trial, Running):
+                    state.trials[number] = Waiting(trial.proposal)
+            took = _since(state.run_started, record.time) if e.seconds is None else e.seconds
+            return replace(state, ended=e.reason, spent=state.spent + took)
         case ParameterChanged() as e:
             state.changes.append((record.time, e))
             return replace(state, space=state.space.with_parameter(e.parameter))

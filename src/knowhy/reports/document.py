@@ -87,7 +87,7 @@ def _answer(study: Overview, views: tuple[TheoryView, ...]) -> Section:
         Items(learned(views)),
         Facts(facts(study)),
     ]
-    if study.phase == "running":
+    if study.phase in ("running", "cut off", "by hand"):
         blocks.append(Paragraph(("The study has not ended; this is where it stands.",), "note"))
     elif study.reason:
         blocks.append(Paragraph((f"The run ended: {study.reason}.",), "note"))

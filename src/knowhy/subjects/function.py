@@ -15,7 +15,7 @@ from typing import Any
 
 import cloudpickle
 
-from knowhy.errors import SubjectError
+from knowhy.errors import StorageError, SubjectError, can_pass
 from knowhy.model.job import Job
 from knowhy.model.space import Scalar
 from knowhy.model.trial import Proposal
@@ -43,7 +43,7 @@ class FunctionSubject:
         self._pickle = b"" if self._file else _pickled(function)
 
     def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
-        """Write ``job.json`` (and the pickle) for ``proposal`` into ``folder``; raises SubjectError."""
+        """Write ``job.json`` (and the pickle) for ``proposal`` into ``folder``; raises SubjectError, StorageError."""
         target = Path(folder).absolute()
         how: dict[str, str] = {"pickle": "function.pkl"}
         if self._file:
@@ -55,10 +55,10 @@ class FunctionSubject:
                 (target / "function.pkl").write_bytes(self._pickle)
             (target / "job.json").write_text(json.dumps(job, allow_nan=False), encoding="utf-8")
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise SubjectError(
-                f"cannot lay out trial {proposal.trial} in {folder}: {reason}", "free space or permissions"
-            ) from None
+            what = f"cannot lay out trial {proposal.trial} in {folder}: {error.strerror or error}"
+            if can_pass(error):
+                raise StorageError(what, "free space or permissions; the same command goes on") from None
+            raise SubjectError(what, "see that the files beside the script can be read and copied") from None
         except (TypeError, ValueError) as error:
             raise SubjectError(
                 f"trial {proposal.trial} has a value that JSON cannot hold: {error}",

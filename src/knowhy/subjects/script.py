@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from knowhy.errors import SubjectError
+from knowhy.errors import StorageError, SubjectError, can_pass
 from knowhy.model.job import Job
 from knowhy.model.space import Interval, Origin, Parameter, Point, Scalar, Space
 from knowhy.model.trial import Proposal
@@ -55,7 +55,7 @@ class ScriptSubject:
             self._check_literal(seed, "the seed")
 
     def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
-        """Put the copy for ``proposal`` and the script's neighbours into ``folder``; raises SubjectError."""
+        """Put the copy and the script's neighbours into ``folder``; raises SubjectError, StorageError."""
         literal, options = self._changes(proposal.point, proposal.seed)
         copy = splice(self._source, literal)
         target = Path(folder).absolute()
@@ -65,10 +65,10 @@ class ScriptSubject:
             lay_out(home, target, Path(self.path).name)
             (target / Path(self.path).name).write_bytes(copy)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise SubjectError(
-                f"cannot lay out trial {proposal.trial} in {folder}: {reason}", "free space or permissions"
-            ) from None
+            what = f"cannot lay out trial {proposal.trial} in {folder}: {error.strerror or error}"
+            if can_pass(error):
+                raise StorageError(what, "free space or permissions; the same command goes on") from None
+            raise SubjectError(what, "see that the files beside the script can be read and copied") from None
         search = os.pathsep.join(p for p in (str(home), os.environ.get("PYTHONPATH", "")) if p)
         return Job(
             trial=proposal.trial,

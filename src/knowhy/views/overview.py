@@ -9,6 +9,7 @@ from typing import Literal
 
 from knowhy.engine import evidence
 from knowhy.model.belief import Incumbent
+from knowhy.model.controller import Controller
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
@@ -18,6 +19,8 @@ from knowhy.views.honesty import calibration as honesty
 from knowhy.views.mind import Mind
 from knowhy.views.theories import STATUSES, CertificateView, certificates, theories
 from knowhy.views.trials import Setting, changed
+
+Phase = Literal["not started", "running", "cut off", "by hand", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,10 @@ class NextView:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A study at a glance. ``phase`` is "not started", "running" (or cut off) or "ended" with a ``reason``.
+    """A study at a glance.
 
+    ``phase`` is "not started", "running", "cut off" (its controller is gone), "by hand" (a person runs the trials) or
+    "ended" with a ``reason``; ``controller`` is who runs it, or ran it last without an end.
     ``spent`` is wall time and ``training`` the trials' own time, in seconds.
     """
 
@@ -84,7 +89,7 @@ class Overview:
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...]
     strategy: str
-    phase: Literal["not started", "running", "ended"]
+    phase: Phase
     reason: str
     done: int
     failed: int
@@ -102,6 +107,7 @@ class Overview:
     exploratory: int
     calibration: CalibrationView
     next: tuple[NextView, ...]
+    controller: Controller | None = None
 
 
 def best(state: State, mind: Mind) -> BestView | None:
@@ -199,8 +205,19 @@ def spent(state: State) -> float:
     return state.spent + max(0.0, state.time - state.run_started)
 
 
-def overview(state: State, mind: Mind) -> Overview:
-    """The study at a glance."""
+def phase(state: State, controller: Controller | None) -> Phase:
+    """Where the study stands, given who holds it (``controller``, None: nobody)."""
+    if controller is not None and controller.holds:
+        return "running"
+    if state.run is None:
+        return "not started"
+    if state.ended:
+        return "ended"
+    return "by hand" if state.subject.get("kind") == "by hand" else "cut off"
+
+
+def overview(state: State, mind: Mind, controller: Controller | None = None) -> Overview:
+    """The study at a glance; ``controller`` is who holds it."""
     run, views = state.run, theories(state)
     statuses = Counter(v.status for v in views)
     purposes = Counter(t.proposal.purpose for t in state.trials.values())
@@ -209,7 +226,7 @@ def overview(state: State, mind: Mind) -> Overview:
         objectives=state.objectives,
         constraints=state.constraints,
         strategy=run.strategy if run else "",
-        phase="not started" if run is None else "ended" if state.ended else "running",
+        phase=phase(state, controller),
         reason=state.ended,
         done=len(state.completed),
         failed=len(state.failed),
@@ -227,4 +244,5 @@ def overview(state: State, mind: Mind) -> Overview:
         exploratory=sum(v.exploratory for v in views),
         calibration=honesty(state, mind),
         next=upcoming(state, mind),
+        controller=controller,
     )

@@ -15,6 +15,7 @@ from knowhy.model.objective import Objective
 from knowhy.settings import load
 from knowhy.settings_file import FILE_NAME, write_settings
 from knowhy.study import Study, study_names
+from knowhy.writing import write_whole
 
 
 @click.command()
@@ -31,7 +32,7 @@ def demo(folder: str, trials: str, workers: str) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
         if not script.exists():
-            script.write_bytes(SCRIPT.read_bytes())
+            write_whole(script, SCRIPT.read_bytes())
     except OSError as error:
         raise UsageError(f"{home} cannot be written: {error.strerror}", "name another: knowhy demo FOLDER") from None
     asked = load({"trials": trials, "workers": workers}, {})
@@ -46,7 +47,7 @@ def demo(folder: str, trials: str, workers: str) -> None:
         notes=found.notes,
     )
     if not goes_on:
-        (home / FILE_NAME).write_text(text, encoding="utf-8")
+        write_whole(home / FILE_NAME, text)
     settings = load({"trials": trials, "workers": workers, "name": name}, {}, home / FILE_NAME)
     verb = "going on with" if goes_on else "studying"
     click.echo(f"{verb} {shown(script.absolute())}, a small neural network that reads digits ({name})", err=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from knowhy import __version__, compose
-from knowhy.errors import JournalDamagedError, StudyMissingError
+from knowhy.errors import JournalDamagedError, JournalFormatError, StudyMissingError
 from knowhy.faces import render
 from knowhy.faces.options import json_option, missing, print_json, settings_path, which_study
 from knowhy.faces.text import one_line
@@ -46,7 +46,13 @@ class Checkup:
 
 @click.command()
 @which_study
-@click.option("--recover", metavar="FILE", help="Copy the good records of a damaged journal to FILE.")
+@click.option(
+    "--recover",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="",
+    help="Go on from the good records of a damaged journal, which is kept; with FILE, only copy them there.",
+)
 @json_option
 def doctor(study: str | None, folder: str | None, config: str | None, recover: str | None, as_data: bool) -> None:
     """Check the journals (every record's hash), the folder, and the versions of what knowhy rests on."""
@@ -58,8 +64,8 @@ def doctor(study: str | None, folder: str | None, config: str | None, recover: s
     if recover is not None:
         if not chosen:
             raise missing(settings)
-        saved = compose.recover_journal(settings.folder / chosen[0] / "journal.db", Path(recover))
-        click.echo(f"{saved.records} good records are in {recover}", err=True)
+        paths = [settings.folder / name / "journal.db" for name in chosen]
+        _recover(next((path for path in paths if not compose.check_journal(path).ok), paths[0]), recover)
     found = _look(
         settings.folder, tuple(compose.check_journal(settings.folder / name / "journal.db") for name in chosen)
     )
@@ -70,11 +76,33 @@ def doctor(study: str | None, folder: str | None, config: str | None, recover: s
     bad = [report for report in found.journals if not report.ok]
     if bad:
         path = Path(bad[0].path)
-        hint = f"its first {words.plural(bad[0].records, 'record')} are good; copy them out with: "
-        hint += f"knowhy doctor --study {path.parent.name} --recover FILE"
-        if recover is not None:
-            hint = f"to go on from the good records: mv {path} {path}.damaged && mv {recover} {path}"
+        if bad[0].newer:
+            raise JournalFormatError(
+                f"the journal {path} is of a newer knowhy: {bad[0].reason}",
+                "upgrade knowhy (pip install -U knowhy); the journal is not damaged",
+            )
+        good = f"its first {words.plural(bad[0].records, 'record')} are good; " if bad[0].records else ""
+        hint = f"{good}copy out what is good with: "
+        hint += f"knowhy doctor --study {path.parent.name} --recover FILE; leave out FILE to go on from it"
+        if recover:
+            hint = f"to go on from the good records: knowhy doctor --study {path.parent.name} --recover"
         raise JournalDamagedError(f"the journal {path} is damaged: {bad[0].reason}", hint)
+
+
+def _recover(path: Path, target: str) -> None:
+    """Copy the good records to ``target``; where it is empty, let the study go on from them."""
+    if target:
+        saved = compose.recover_journal(path, Path(target))
+        click.echo(f"{words.plural(saved.records, 'good record')} are in {target}", err=True)
+        return
+    if compose.check_journal(path).ok:
+        click.echo(f"{path} is whole: there is nothing to recover", err=True)
+        return
+    saved, kept = compose.restore_journal(path)
+    click.echo(
+        f"the study goes on from {words.plural(saved.records - 1, 'good record')}; the damaged journal is {kept}",
+        err=True,
+    )
 
 
 def _look(folder: Path, journals: tuple[Report, ...]) -> Checkup:
@@ -112,6 +140,8 @@ def _lines(found: Checkup) -> list[render.Line]:
     for report in found.journals:
         name = Path(report.path).parent.name
         state = "whole" if report.ok else f"DAMAGED: {one_line(report.reason)}"
+        if report.newer:
+            state = f"of a newer knowhy: {one_line(report.reason)}"
         lines.append(
             render.row(
                 "study",

@@ -12,7 +12,7 @@ import click
 
 from knowhy.baseline import metric_error, subject_error
 from knowhy.compose import discovered, run_once
-from knowhy.errors import MetricError, SettingsError, SubjectError
+from knowhy.errors import MetricError, SettingsError, SubjectError, UsageError
 from knowhy.faces import render
 from knowhy.faces.commands.run import script_of
 from knowhy.faces.options import which_study
@@ -25,6 +25,7 @@ from knowhy.model.space import Parameter, Space, describe
 from knowhy.settings import Settings, load
 from knowhy.settings_file import FILE_NAME, describe_origin, write_settings
 from knowhy.views import words
+from knowhy.writing import write_whole
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ def init(
         notes=found.notes,
     )
     try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"{target} cannot be written: {error.strerror}", "choose another with --config") from None
+        write_whole(target, text)
+    except UsageError as error:
+        raise SettingsError(error.message, "choose another with --config") from None
     goals = ", ".join(f"{o.direction} {o.metric}" for o in objectives)
     click.echo(f"\nwrote {target}: {goals}. Look it over, then: knowhy run", err=True)
 

@@ -16,6 +16,7 @@ from knowhy.goals import parse_weights
 from knowhy.model.space import Point
 from knowhy.study import Study
 from knowhy.views import proposers
+from knowhy.writing import write_whole
 
 
 @click.command()
@@ -110,10 +111,7 @@ def _write(study: Study, target: Path, point: Point) -> None:
         text = study.script_with_best(point)
     if target.is_file() and sha256(target.read_bytes()).hexdigest() == study.state.subject.get("sha256"):
         raise UsageError(f"{target} is the script under study", "write to another file, such as train_best.py")
-    try:
-        target.write_text(text, encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror}", "name another file") from None
+    write_whole(target, text.encode("utf-8", "surrogateescape"))
     click.echo(f"wrote {target}", err=True)
 
 
