@@ -125,7 +125,9 @@ def test_a_model_mends_its_patch_and_it_joins_as_a_switch(repository: Path) -> N
     assert study.state.patches["no_constant"].by == "openai:m"
     assert study.state.space["no_constant"].active
     study.run(repo(repository), trials=8, workers=1)
-    found = {t.proposal.point["no_constant"]: t.observation.metrics["val_loss"] for t in study.state.completed}
+    found = {
+        t.proposal.point.get("no_constant", False): t.observation.metrics["val_loss"] for t in study.state.completed
+    }
     assert found[True] < found[False] - 0.3
     assert (repository / "train.py").read_text() == TRAIN
 

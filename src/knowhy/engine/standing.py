@@ -128,8 +128,8 @@ def _shape(theory: Theory) -> str:
 
 
 def sway(state: State, proposer: str) -> float:
-    """How far the opinions of ``proposer`` steer, 0 to 1: half at first, not at all once the data speak against it."""
-    return min(1.0, max(0.0, 2.0 * attention(state, proposer) - 1.0))
+    """How far the opinions of ``proposer`` steer, 0 to 1: not at all until the data have spoken for what it said."""
+    return min(1.0, max(0.0, (attention(state, proposer) - FIRST) / (1.0 - FIRST)))
 
 
 def slots(state: State, proposer: str) -> int:
