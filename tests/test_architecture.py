@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ports": {"model"},
     "engine": {"errors", "model"},
     "views": {"errors", "model", "engine"},
-    "theorists": {"errors", "model", "engine", "views"},
+    "theorists": {"errors", "model", "ports", "engine", "views"},
     "journal": {"errors", "model"},
     "samplers": {"errors", "model", "ports"},
     "redaction": set(),
@@ -68,11 +68,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bringing": {"errors", "wishes", "model", "ports", "engine", "reflection", "compose", "histories", "importing"},
     "exporting": {"errors", "model", "histories"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo", "guarding"} | ADAPTERS | SETTINGS,
-    "proposing": {"model", "engine", "ports", "compose", "reflection"},
+    "proposing": {"model", "engine", "ports", "compose", "patching", "reflection"},
     "repository": {"errors", "model", "subjects"},
     "patches": {"errors", "model", "engine", "views", "repository", "subjects"},
     "conduct": {"errors", "model", "ports", "engine", "loop", "compose", "proposing", "repository"},
     "certifying": {"model", "ports", "engine", "views", "loop", "compose", "conduct"},
+    "patching": {"errors", "model", "compose", "repository", "thinking"},
     "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "asked", "baseline", "reports"}
     | {"certifying", "compose", "conduct", "contributions", "folders", "guarding", "patches", "repository", "writing"}
     | ADAPTERS

@@ -309,7 +309,8 @@ def test_propose_returns_at_once_and_close_does_not_wait_for_the_model() -> None
         assert time.monotonic() - started < 3.5
         assert thought.outcome == "cancelled"
         assert len(server.asked) == 1
-        assert theorist.propose(state) == ()  # a closed theorist asks nobody
+        assert theorist.propose(state) == (thought,)  # until a state holds it; and a closed theorist asks nobody
+        assert len(server.asked) == 1
 
 
 def test_one_thought_at_a_time_and_none_without_a_reason() -> None:

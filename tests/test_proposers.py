@@ -165,7 +165,8 @@ def test_a_poor_record_is_asked_less_often_and_gets_no_slots() -> None:
 )
 def test_opinions_move_beliefs_within_limits_and_change_none(said: list[tuple[str, str, float]]) -> None:
     held = tuple(Opinion((f"raising {p} from 0.2 to 0.8 {verb} val_loss",), x, "", BY) for p, verb, x in said)
-    plain, with_them = state_of(), state_of(thought(opinions=held))
+    right = proposed(("b matters for val_loss", 0.95, 0.3, 0.99))
+    plain, with_them = state_of(*right), state_of(*right, thought(opinions=held))
     assert MIND.judge(with_them, CLAIM).belief == MIND.judge(plain, CLAIM).belief
     for s in MIND.swayed(with_them):
         before, after = s.belief / (1 - s.belief), s.belief_with / max(1e-12, 1 - s.belief_with)
@@ -182,10 +183,11 @@ def test_opinions_move_beliefs_within_limits_and_change_none(said: list[tuple[st
 MIND = Mind()
 
 
-def test_an_opinion_steers_where_improvement_is_looked_for() -> None:
-    posterior = MIND.beliefs.posterior(
-        state_of(thought(opinions=(Opinion(("val_loss is best with a above 0.9",), 0.98, "", BY),)))
-    )
+def test_an_opinion_steers_where_improvement_is_looked_for_once_its_proposer_was_right() -> None:
+    high_a = Opinion(("val_loss is best with a above 0.9",), 0.98, "", BY)
+    assert opinions.weights(MIND.beliefs, MIND.beliefs.posterior(state_of(thought(opinions=(high_a,))))) is None
+    right = proposed(("b matters for val_loss", 0.95, 0.3, 0.99), (CLAIM, 0.95, 0.3, 0.99))
+    posterior = MIND.beliefs.posterior(state_of(thought(opinions=(high_a,)), *right))
     tilt = opinions.weights(MIND.beliefs, posterior)
     assert tilt is not None
     rows = posterior.rows([{"a": 0.98, "b": 0.3}, {"a": 0.6, "b": 0.3}])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from knowhy.ports import Executor, Policy, Subject, Theorist
     from knowhy.subjects.discovery import Discovery
     from knowhy.subjects.script import ScriptSubject
+    from knowhy.theorists.llm.bench import Bench
 
 Train = Callable[..., object]
 
@@ -212,9 +213,10 @@ def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:
     return SamplerPolicy(strategy, ClassicSampler(strategy, seed))
 
 
-def theorists(asked: Asked | None = None, path: str = "") -> list[Theorist]:
+def theorists(asked: Asked | None = None, path: str = "", bench: Bench | None = None) -> list[Theorist]:
     """Who proposes theories: the built-in theorist, and those that are asked for, about the code at ``path``.
 
+    They may propose changes of code where there is a ``bench`` to try them on.
     Raises SettingsError for names, keys or libraries that are not there, StudyMissingError for a study to replay.
     """
     from knowhy.theorists.builtin import Builtin
@@ -233,7 +235,7 @@ def theorists(asked: Asked | None = None, path: str = "") -> list[Theorist]:
             continue
         name = parse_name(text)
         check_ready(name, os.environ)
-        found.append(LanguageModel(name, path, asked.allowance, os.environ))
+        found.append(LanguageModel(name, path, asked.allowance, os.environ, bench=bench))
     return found
 
 

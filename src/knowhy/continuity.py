@@ -64,7 +64,7 @@ def changes_of_space(
     asked, now = created.space, created.space
     for change in changes:
         now = now.with_parameter(change.parameter)
-        if change.by == "person":
+        if change.by == "person" or change.change == "added":  # what others add, such as patches, is there to stay
             asked = asked.with_parameter(change.parameter)
     found: list[ParameterChanged] = []
     problems = [f"it has the parameter {p.name}" for p in asked if p.name not in wanted]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from knowhy.model.controller import Controller
 from knowhy.model.decision import Budget, Decision
-from knowhy.model.events import Event, Record
+from knowhy.model.events import Event, ExclusionAdded, ParameterChanged, PatchAdded, Record
 from knowhy.model.job import Job
 from knowhy.model.observation import Outcome
 from knowhy.model.space import Point
@@ -16,6 +16,9 @@ from knowhy.model.state import State
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.thought import Thought
 from knowhy.model.trial import Proposal
+
+Said = Theory | ParameterRequest | Thought | PatchAdded | ParameterChanged | ExclusionAdded
+"""What a theorist may say; a patch that it has checked comes as the events by which it joins."""
 
 
 class Journal(Protocol):
@@ -97,7 +100,7 @@ class Theorist(Protocol):
 
     name: str
 
-    def propose(self, state: State) -> Sequence[Theory | ParameterRequest | Thought]:
+    def propose(self, state: State) -> Sequence[Said]:
         """New theories (ids are given by the loop), requests, and thoughts that hold such; never waits.
 
         Pure in ``state`` for theorists that only compute. Empty when there is nothing new.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from knowhy import compose, reflection
 from knowhy.engine.beliefs import Beliefs
 from knowhy.model.state import State
+from knowhy.patching import Workbench
 from knowhy.ports import Journal, Theorist
 
 
@@ -20,7 +21,10 @@ def attending(
     A thought that ended too late has been paid for: what it proposed is there when the study goes on.
     Raises SettingsError, StudyMissingError, JournalError.
     """
-    proposers = compose.theorists(asked, path)
+    begun = state()
+    tries = asked is not None and asked.names and begun.subject.get("kind") == "repo"
+    bench = Workbench(asked.folder / begun.name) if asked is not None and tries else None
+    proposers = compose.theorists(asked, path or str(begun.subject.get("path") or ""), bench)
     try:
         yield proposers
     finally:

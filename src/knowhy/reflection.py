@@ -11,8 +11,10 @@ from knowhy.errors import SpaceError
 from knowhy.model.events import (
     Event,
     EvidenceUpdated,
+    ExclusionAdded,
     NoteAdded,
     ParameterChanged,
+    PatchAdded,
     Record,
     TheoryProposed,
     ThoughtEnded,
@@ -21,7 +23,7 @@ from knowhy.model.space import Interval, Parameter
 from knowhy.model.state import State, fold
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.thought import Thought
-from knowhy.ports import Theorist
+from knowhy.ports import Said, Theorist
 
 
 def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> list[Event]:
@@ -50,7 +52,7 @@ def theories(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> l
     return heard(beliefs, [said for theorist in theorists for said in theorist.propose(state)], state)
 
 
-def heard(beliefs: Beliefs, sayings: Sequence[Theory | ParameterRequest | Thought], state: State) -> list[Event]:
+def heard(beliefs: Beliefs, sayings: Sequence[Said], state: State) -> list[Event]:
     """What follows from what theorists said, in order; a thought is written down before what it holds."""
     events: list[Event] = []
     known, space = list(state.theories.values()), state.space
@@ -60,6 +62,9 @@ def heard(beliefs: Beliefs, sayings: Sequence[Theory | ParameterRequest | Though
             if said.outcome not in ("answered", "cancelled"):
                 told = f"{said.by} was asked ({said.moment}): {said.outcome}. {said.message}".strip()
                 events.append(NoteAdded(f"{told} The built-in theorist goes on alone.", said.by))
+            continue
+        if isinstance(said, (PatchAdded, ParameterChanged, ExclusionAdded)):
+            events.append(said)
             continue
         if isinstance(said, ParameterRequest):
             if said.parameter in space and not space[said.parameter].active:
@@ -76,7 +81,7 @@ def heard(beliefs: Beliefs, sayings: Sequence[Theory | ParameterRequest | Though
     return events
 
 
-def _unfolded(sayings: Sequence[Theory | ParameterRequest | Thought]) -> Iterator[Theory | ParameterRequest | Thought]:
+def _unfolded(sayings: Sequence[Said]) -> Iterator[Said]:
     for said in sayings:
         yield said
         if isinstance(said, Thought):

@@ -50,6 +50,7 @@ def open_theories(beliefs: Beliefs, posterior: Posterior) -> Open:
     """
     state = posterior.state
     objectives = {o.metric for o in state.objectives}
+    heeded: dict[str, float] = {}
     chosen, bits, weights, metrics = [], [], [], []
     for theory in state.theories.values():
         b = beliefs.bits(posterior, theory)
@@ -61,7 +62,9 @@ def open_theories(beliefs: Beliefs, posterior: Posterior) -> Open:
             continue
         chosen.append(theory)
         bits.append(b)
-        wanted = 2.0 if theory.by == "person" else attention(state, theory.by)
+        if theory.by not in heeded:
+            heeded[theory.by] = 2.0 if theory.by == "person" else attention(state, theory.by)
+        wanted = heeded[theory.by]
         weights.append((1.0 if objectives & set(named) or fails else 0.5) * wanted)
         metrics.append(named)
     stacked = np.array(bits) if bits else np.zeros((0, 1), dtype=bool)

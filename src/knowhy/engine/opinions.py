@@ -16,7 +16,7 @@ from knowhy.engine.beliefs import Beliefs, share
 from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import Bits
-from knowhy.engine.standing import attention
+from knowhy.engine.standing import sway
 from knowhy.model.belief import Swayed
 from knowhy.model.theory import Theory
 from knowhy.model.thought import Opinion
@@ -91,7 +91,7 @@ def _shift(beliefs: Beliefs, posterior: Posterior, opinion: Opinion, *, prior: b
     q = min(0.99, max(0.01, share(base)))
     wanted = math.log(p / (1 - p)) - math.log(q / (1 - q))
     most = math.log(LIMIT)
-    return min(most, max(-most, wanted)) * min(1.0, attention(posterior.state, opinion.by)), holds
+    return min(most, max(-most, wanted)) * sway(posterior.state, opinion.by), holds
 
 
 def _theory(opinion: Opinion) -> Theory:

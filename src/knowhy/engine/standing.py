@@ -108,13 +108,15 @@ def attention(state: State, proposer: str) -> float:
     if not stated:
         return 1.0
     moved: dict[str, list[float]] = defaultdict(list)
+    first = _first_beliefs(state)
     for theory in state.theories.values():
-        belief, base = state.beliefs.get(theory.id), state.priors.get(theory.id)
-        if theory.by != proposer or theory.claims not in stated or belief is None or base is None:
+        base = first.get(theory.id)
+        if theory.by != proposer or theory.claims not in stated or base is None:
             continue
-        # What the data have moved, times how far the proposer had leaned: zero while they have said nothing.
+        # What the data have moved since it was said, times how far the proposer had leaned: to say what the data had
+        # shown already earns nothing.
         leaning = _logit(_sure(stated[theory.claims])) - _logit(_sure(base))
-        moved[_shape(theory)].append((belief - base) * leaning)
+        moved[_shape(theory)].append((state.beliefs[theory.id] - base) * leaning)
     # Theories that differ in their numbers only are one: saying a thing five times earns nothing more.
     total = sum(sum(values) / len(values) for values in moved.values())
     return min(MOST, max(LEAST, FIRST * math.pow(2.0, total / 2.0)))
@@ -123,6 +125,11 @@ def attention(state: State, proposer: str) -> float:
 def _shape(theory: Theory) -> str:
     """The claims without their numbers."""
     return "; ".join(_NUMBER.sub("#", claim) for claim in theory.claims)
+
+
+def sway(state: State, proposer: str) -> float:
+    """How far the opinions of ``proposer`` steer, 0 to 1: not at all until the data have spoken for what it said."""
+    return min(1.0, max(0.0, (attention(state, proposer) - FIRST) / (1.0 - FIRST)))
 
 
 def slots(state: State, proposer: str) -> int:
@@ -169,15 +176,21 @@ def _settled(state: State, proposer: str) -> Iterable[tuple[Theory, float, bool]
 
 def _gained(state: State) -> dict[str, float]:
     """Bits that trials gave about the theories of each proposer since these joined."""
-    first: dict[str, float] = {}
-    for update in state.updates:
-        for name, belief in update.beliefs.items():
-            first.setdefault(name, belief)
+    first = _first_beliefs(state)
     total: dict[str, float] = defaultdict(float)
     for name, theory in state.theories.items():
         if name in first:
             total[theory.by] += entropy_of(first[name]) - entropy_of(state.beliefs[name])
     return total
+
+
+def _first_beliefs(state: State) -> dict[str, float]:
+    """The first belief in each theory: what the data said of it when it joined."""
+    first: dict[str, float] = {}
+    for update in state.updates:
+        for name, belief in update.beliefs.items():
+            first.setdefault(name, belief)
+    return first
 
 
 def _chosen(state: State) -> Iterable[tuple[str, bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from knowhy.model.patch import Patch
 from knowhy.model.space import Point
 from knowhy.model.theory import ParameterRequest, Theory
 
@@ -70,6 +71,7 @@ class Thought:
     requests: tuple[ParameterRequest, ...] = ()
     wishes: tuple[Wish, ...] = ()
     opinions: tuple[Opinion, ...] = ()
+    patches: tuple[Patch, ...] = ()
     rejected: tuple[str, ...] = ()
 
 

@@ -50,6 +50,15 @@ class OpinionAnswer(BaseModel):
     reason: str
 
 
+class PatchAnswer(BaseModel):
+    """A change of code, as search/replace blocks."""
+
+    title: str = Field(description="what it does, in a few words")
+    because: str = Field(description="why it should help")
+    theory: str = Field(default="", description="the theory that it tests")
+    blocks: str = Field(description="path, <<<<<<< SEARCH, lines, =======, lines, >>>>>>> REPLACE")
+
+
 class Answer(BaseModel):
     """Proposals; every list may be empty."""
 
@@ -58,3 +67,4 @@ class Answer(BaseModel):
     parameters: list[ParameterAnswer] = Field(default_factory=list)
     experiments: list[ExperimentAnswer] = Field(default_factory=list)
     opinions: list[OpinionAnswer] = Field(default_factory=list)
+    patches: list[PatchAnswer] = Field(default_factory=list, description="only where you were told that you may")

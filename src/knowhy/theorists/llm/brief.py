@@ -197,9 +197,9 @@ def trial_lines(state: State, order: str, most: int) -> Iterator[str]:
 
 def _code(state: State, scope: Scope) -> str:
     text = scope.read(scope.script) if scope.script else None
-    if text is None:
-        return ""
     files = ", ".join(scope.files()[:30])
+    if text is None:
+        return f"# Code under study\nFiles that read_file can show: {one_line(files, 2_000)}" if files else ""
     return f"# Code under study\nFiles that read_file can show: {files}\n" + fenced(scope.script, text, _LONGEST_CODE)
 
 

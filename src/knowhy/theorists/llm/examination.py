@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from knowhy.engine import claims
 from knowhy.engine.beliefs import known_metrics
-from knowhy.errors import SentenceError, SpaceError
+from knowhy.errors import KnowhyError, SentenceError, SpaceError
+from knowhy.model.patch import Patch
 from knowhy.model.space import Interval, Parameter
 from knowhy.model.state import State
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.thought import Opinion, Wish
+from knowhy.theorists.llm.bench import MOST_PATCHES, Bench
 from knowhy.theorists.llm.brief import MOST_PARAMETERS, MOST_THEORIES, MOST_WISHES
 from knowhy.theorists.llm.fence import clean, one_line
 from knowhy.theorists.llm.laboratory import fitted, unreadable
@@ -34,12 +37,24 @@ class Examined:
     requests: tuple[ParameterRequest, ...] = ()
     wishes: tuple[Wish, ...] = ()
     opinions: tuple[Opinion, ...] = ()
+    patches: tuple[Patch, ...] = ()
     problems: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
 
 
-def examine(answer: Answer, state: State, by: str, redact: Callable[[str], str], *, room: int) -> Examined:
-    """``answer`` as proposals of ``by``: at most ``room`` theories; texts without secrets, cut to a decent length."""
+def examine(
+    answer: Answer,
+    state: State,
+    by: str,
+    redact: Callable[[str], str],
+    *,
+    room: int,
+    bench: Bench | None = None,
+) -> Examined:
+    """``answer`` as proposals of ``by``: at most ``room`` theories; texts without secrets, cut to a decent length.
+
+    Changes of code are tried on ``bench``; without one they are no proposals.
+    """
     problems: list[str] = []
     rejected: list[str] = []
 
@@ -91,6 +106,7 @@ def examine(answer: Answer, state: State, by: str, redact: Callable[[str], str],
         tuple(requests),
         tuple(wishes),
         tuple(opinions),
+        tuple(_patches(answer, state, by, text, problems, bench)),
         tuple(problems[:_MOST_PROBLEMS]),
         tuple(rejected[:20]),
     )
@@ -151,3 +167,34 @@ def _wishes(
             continue
         if point:
             yield Wish(point, text(asked.reason, 400), by)
+
+
+def _patches(
+    answer: Answer,
+    state: State,
+    by: str,
+    text: Callable[[str, int], str],
+    problems: list[str],
+    bench: Bench | None,
+) -> Iterator[Patch]:
+    if bench is None:
+        return
+    for number, said in enumerate(answer.patches[:MOST_PATCHES]):
+        name = _patch_name(said.title, number, state)
+        because = text(said.because, 400) or text(said.title, 160)
+        if said.theory:
+            because += f" (tests: {text(one_line(said.theory), 200)})"
+        try:
+            yield bench.check(state, said.blocks, because, name, by)
+        except KnowhyError as error:
+            problems.insert(0, text(f"The change of code cannot be used: {error.message}\n{error.hint}", 2_500))
+
+
+def _patch_name(title: str, number: int, state: State) -> str:
+    """A name for a switch that no parameter has."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "_", title).strip("_").lower()[:32] or "change"
+    stem = stem if stem[0].isalpha() else f"p_{stem}"
+    name, count = stem, 2 + number
+    while name in state.space:
+        name, count = f"{stem}_{count}", count + 1
+    return name

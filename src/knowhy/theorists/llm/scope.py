@@ -15,9 +15,11 @@ class Scope:
     """The folder of the script under study: text files in it and below that are neither hidden nor private."""
 
     def __init__(self, path: str) -> None:
-        """Everything is relative to the folder of ``path`` ("" is nothing at all)."""
-        self._script = Path(path) if path else None
-        self._root = self._script.resolve().parent if self._script is not None else None
+        """Everything is relative to ``path``, or to the folder that it is in ("" is nothing at all)."""
+        place = Path(path) if path else None
+        folder = place is not None and place.is_dir()
+        self._script = None if folder else place
+        self._root = None if place is None else place.resolve() if folder else place.resolve().parent
 
     @property
     def script(self) -> str:

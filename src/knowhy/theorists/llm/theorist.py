@@ -6,13 +6,17 @@ import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from knowhy.engine.mind import Mind
 from knowhy.engine.standing import attention
+from knowhy.errors import KnowhyError
 from knowhy.model.state import State
 from knowhy.model.thought import Allowance, Thought, Usage
+from knowhy.ports import Said
+from knowhy.theorists.llm.bench import RULES, Bench
 from knowhy.theorists.llm.brief import MOST_THEORIES, brief, instructions
 from knowhy.theorists.llm.examination import examine
 from knowhy.theorists.llm.fence import clean, one_line
@@ -44,15 +48,18 @@ class LanguageModel:
         environment: Mapping[str, str],
         *,
         seconds: float = SECONDS,
+        bench: Bench | None = None,
     ) -> None:
         """Ask ``model`` about the code at ``path`` with keys from ``environment``; a thought takes ``seconds`` at most.
 
-        ``allowance`` is for all language models of a study together, over all its runs.
+        ``allowance`` is for all language models of a study together, over all its runs. Changes of code are tried on
+        ``bench``; without one none are asked for.
         """
         self.name = str(model)
         self._model, self._scope, self._allowance = model, Scope(path), allowance
         self._environment, self._seconds = dict(environment), seconds
         self._redact = Redactor(environment)
+        self._bench = bench
         self._mind = Mind()  # used by the thinking thread only
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -61,7 +68,7 @@ class LanguageModel:
         self._done: list[Thought] = []
         self._closed = False
 
-    def propose(self, state: State) -> Sequence[Thought]:
+    def propose(self, state: State) -> Sequence[Said]:
         """Thoughts that have ended and are not in ``state`` yet; begins another where there is reason to.
 
         Returns at once. A thought comes out until a state holds it: what is made of one may be dropped.
@@ -69,7 +76,7 @@ class LanguageModel:
         with self._lock:
             self._done = [t for t in self._done if t not in state.thoughts]
             if self._done:
-                return tuple(self._done)
+                return (*self._done, *self._joining(state))
             if self._closed or (self._thread is not None and self._thread.is_alive()):
                 return ()
             why = moment(state, self.name)
@@ -87,6 +94,14 @@ class LanguageModel:
             )
             self._thread.start()
             return ()
+
+    def _joining(self, state: State) -> list[Said]:
+        """The events by which the patches of thoughts that have ended join; one that does not fit any more is left."""
+        found: list[Said] = []
+        for patch in [p for t in self._done for p in t.patches if p.name not in state.space][:1]:
+            with suppress(KnowhyError):
+                found += self._bench.joining(state, patch) if self._bench is not None else ()
+        return found
 
     @property
     def thinking(self) -> bool:
@@ -136,12 +151,12 @@ class LanguageModel:
             if self._closed:
                 handle.cancel()
         told = brief(state, self._mind, self._scope, thought.moment, self._redact)
-        rules = instructions()
+        rules = instructions() + (f"\n{RULES}" if self._bench is not None else "")
         room = max(1, round(MOST_THEORIES * min(1.0, attention(state, self.name))))
         reply = client.consult(
             client.Request(self._model, rules, told, left, self._seconds),
             Laboratory(state, self._mind, self._scope, self._redact),
-            lambda answer: examine(answer, state, self.name, self._redact, room=room),
+            lambda answer: examine(answer, state, self.name, self._redact, room=room, bench=self._bench),
             self._environment,
             handle,
         )
@@ -157,6 +172,7 @@ class LanguageModel:
             requests=reply.found.requests,
             wishes=reply.found.wishes,
             opinions=reply.found.opinions,
+            patches=reply.found.patches,
             rejected=reply.found.rejected,
         )
 
