@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from knowhy.model.space import (
         switch as switch,
     )
+    from knowhy.model.trust import Trust as Trust
     from knowhy.repository import Repo as Repo
     from knowhy.study import Study as Study
 
@@ -55,6 +56,7 @@ _HOMES = {
     "power_of_two": "knowhy.model.space",
     "real": "knowhy.model.space",
     "switch": "knowhy.model.space",
+    "Trust": "knowhy.model.trust",
     "KnowhyError": "knowhy.errors",
 }
 

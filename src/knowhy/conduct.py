@@ -14,7 +14,8 @@ from knowhy.errors import UsageError
 from knowhy.loop import Limits, run
 from knowhy.model.space import Scalar
 from knowhy.model.state import State, fold
-from knowhy.ports import Journal, Policy, Subject
+from knowhy.model.trust import OPEN, Trust
+from knowhy.ports import Executor, Journal, Policy, Subject
 from knowhy.proposing import attending
 from knowhy.repository import Repo
 
@@ -23,7 +24,7 @@ from knowhy.repository import Repo
 class Ran:
     """What is run: a function, a script's path or a repository; arguments of the script, and limits of one trial.
 
-    ``asked`` are the theorists to ask beside the built-in one.
+    ``asked`` are the theorists to ask beside the built-in one, ``trust`` says what trials may do.
     """
 
     train: compose.Train | str | Path | Repo
@@ -31,6 +32,7 @@ class Ran:
     timeout: float | None = None
     memory: int | None = None
     asked: compose.Asked | None = None
+    trust: Trust = OPEN
 
 
 def ran_before(described: Mapping[str, Scalar], timeout: float | None = None, memory: int | None = None) -> Ran:
@@ -51,6 +53,7 @@ def ran_before(described: Mapping[str, Scalar], timeout: float | None = None, me
 def carry_out(
     journal: Journal,
     subject: Subject,
+    executor: Executor,
     policy: Callable[[Mind], Policy],
     limits: Limits,
     folder: str,
@@ -74,7 +77,7 @@ def carry_out(
         run(
             journal,
             subject,
-            compose.executor(limits.workers),
+            executor,
             policy(mind),
             proposers,
             mind.beliefs,

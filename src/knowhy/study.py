@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, certifying, compose, conduct, continuity, contributions, folders, views
+from knowhy import __version__, certifying, compose, conduct, continuity, contributions, folders, guarding, views
 from knowhy.asked import AskedPolicy
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
@@ -32,6 +32,7 @@ from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
+from knowhy.model.trust import OPEN, Trust
 from knowhy.patches import Patches
 from knowhy.ports import Policy, Subject
 from knowhy.repository import Desk, Repo
@@ -39,6 +40,8 @@ from knowhy.settings import Strategy, check_name
 
 if TYPE_CHECKING:
     from knowhy.importing import Imported
+    from knowhy.ports import Subject
+    from knowhy.subjects.repo.subject import RepoSubject
     from knowhy.wishes import Wishes
 
 _PATIENCE = 50
@@ -252,6 +255,7 @@ class Study:
         only_asked: bool = False,
         theorists: Sequence[str] = (),
         allowance: Allowance | None = None,
+        trust: Trust = OPEN,
         watch: Callable[[State], None] = lambda state: None,
         judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
         stop: Callable[[], bool] = lambda: False,
@@ -265,7 +269,9 @@ class Study:
         ``theorists`` are language models to ask (``provider:model``, or ``replay:STUDY``) within ``allowance``.
         ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
-        Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
+        ``trust`` asks for a sandbox, an evaluator, locked files; a repository's code is edited, and runs in a sandbox
+        without being asked. Raises SpaceError, SandboxError, SubjectError, StudyMismatchError, StudyLockedError,
+        JournalError.
         """
         if space is None and callable(train) and continuity.began_with_history(self.state):
             space = self.state.space
@@ -276,7 +282,7 @@ class Study:
         def policy(mind: Mind) -> Policy:
             return AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed))
 
-        ran = conduct.Ran(train, tuple(arguments), timeout, memory, asked)
+        ran = conduct.Ran(train, tuple(arguments), timeout, memory, asked, trust)
         self.carry_out(ran, space, policy, Limits(trials, budget, workers), watch, judged, stop)
         return self.status
 
@@ -292,11 +298,13 @@ class Study:
     ) -> None:
         """Run any ``policy`` (made once the study's seed is known) on what ``ran`` names; raises what run raises."""
         subject: Subject
+        repo = None
+        executor = compose.executor(limits.workers, ran.trust, edited=isinstance(ran.train, Repo))
         if isinstance(ran.train, Repo):
             journal = self._opened()
             with journal.lease():
                 begun = self.desk.begin(ran.train, ran.timeout, ran.memory)
-                subject, described = begun.subject, begun.described
+                subject, described, repo = begun.subject, begun.described, begun.subject
                 self._agree(journal, compose.filled(begun.space), described, begun.events)
                 self.desk.begun()
         else:
@@ -308,8 +316,9 @@ class Study:
                 subject = compose.narrowed(subject, whole)
         self.ran = ran
         folder, path = str(self.path / "trials"), str(described.get("path") or "")
+        subject = self._guarded(subject, ran.trust, repo)
         self.mind = conduct.carry_out(
-            journal, subject, policy, limits, folder, ran.asked, path, watch=watch, judged=judged, stop=stop
+            journal, subject, executor, policy, limits, folder, ran.asked, path, watch=watch, judged=judged, stop=stop
         )
 
     def certification(self, theory: str, *, trials: int = 40) -> views.CertificationView:
@@ -347,6 +356,19 @@ class Study:
             done = bringing.bring(journal, self.state, found, self.name, self.seed, asked, self.mind.beliefs)
         self.objectives, self.constraints = self.state.objectives, self.state.constraints
         return done
+
+    def _guarded(self, subject: Subject, trust: Trust, repo: RepoSubject | None) -> Subject:
+        """``subject`` as ``trust`` asks, seen from the folder of its code; ``repo`` is that which is edited."""
+        path = str(self.state.subject.get("path") or "")
+        return guarding.guarded(
+            subject,
+            trust,
+            home=Path(path) if repo else Path(path).parent if path else Path.cwd(),
+            studies=self.path.parent,
+            objectives=self.objectives,
+            edited=repo is not None,
+            inspect=guarding.inspection(repo) if repo else None,
+        )
 
     def ask(
         self, space: Space | Iterable[Parameter] | None = None, *, trials: int = 60, strategy: Strategy = "theory"
