@@ -40,8 +40,16 @@ def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) 
         if pairs and (name not in found or len(pairs) > found[name].pairs):
             old = found.get(name)
             found[name] = replace(evidence.weigh(contrast, pairs), certified=bool(old and old.certified))
-    certified = evidence.certify(found, order=tuple(state.contrasts))
-    events += [EvidenceUpdated(e) for n, e in certified.items() if e != state.evidence.get(n)]
+    # Many patches are tested side by side: they are a family of their own, so that they do not dilute the answer.
+    order = tuple(state.contrasts)
+    mirrored = {n: e for n, e in found.items() if state.contrasts[n].background == "mirrored"}
+    rest = {n: e for n, e in found.items() if n not in mirrored}
+    judged = {
+        name: weighed
+        for family in (rest, mirrored)
+        for name, weighed in evidence.certify(family, order=[n for n in order if n in family]).items()
+    }
+    events += [EvidenceUpdated(judged[n]) for n in found if judged[n] != state.evidence.get(n)]
     events += beliefs.update(state)
     ahead = fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
     return events + theories(beliefs, theorists, ahead)

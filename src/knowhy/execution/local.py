@@ -205,15 +205,16 @@ class LocalExecutor:
                 for running in self._running.values():
                     running.accompanied = True
 
-    def _start(self, job: Job) -> _Running:
-        """Put ``job`` under a keeper; raises OSError, SandboxError."""
-        if (home := place(job.folder)) not in self._places:
+    def _start(self, job: Job, beside: str = "") -> _Running:
+        """Put ``job`` under a keeper, as one of its trial in the folder ``beside``; raises OSError, SandboxError."""
+        folder = beside or job.folder
+        if (home := place(folder)) not in self._places:
             self._places.add(home)
-            end_leftovers(job.folder)
+            end_leftovers(folder)
         # Numbers of an earlier attempt that was cut off must not count for this one.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(job.result_path)
-        token = new_token(job.folder)
+        token = new_token(folder)
         extra = {"KNOWHY_RESULT": os.path.abspath(job.result_path), **job.env, tree.TOKEN: token}
         if job.required:
             extra.setdefault("KNOWHY_METRIC", job.required[0])
@@ -299,11 +300,11 @@ class LocalExecutor:
             return
         try:
             then = integrity.evaluation_job(job, evaluation)
-            following = self._start(then)
+            following = self._start(then, job.folder)
         except (OSError, SandboxError) as error:
             self._finish(running, Failure("setup", f"the evaluation cannot be started: {error}", account["duration"]))
             return
-        following.trial, following.flags = outcome, flags
+        following.trial, following.flags, following.accompanied = outcome, flags, running.accompanied
         with self._lock:
             _release(running)
             if self._running.get(job.trial) is running:
