@@ -42,10 +42,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings_file": {"errors", "model", "goals", "quantities", "ranges"},
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
-    "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "baseline", "reports", "compose"}
+    "parameters": {"errors", "model", "continuity"},
+    "study": {
+        *("errors", "model", "ports", "engine", "views", "loop", "asktell", "baseline", "reports", "compose"),
+        *("parameters", "reflection"),
+    }
     | ADAPTERS
     | SETTINGS,
-    "faces": {"errors", "model", "loop", "study", "compose", "baseline", "views", "reports", "demo"} | SETTINGS,
+    "faces": {"errors", "model", "loop", "study", "compose", "baseline", "views", "reports", "demo", "parameters"}
+    | SETTINGS,
     "__init__": {"errors", "model", "study", "execution"},
     "__main__": {"faces"},
 }

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
-from knowhy.errors import StudyMismatchError
+from knowhy.errors import SpaceError, StudyMismatchError
 from knowhy.model.events import ParameterChanged, StudyCreated
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Choices, Domain, Parameter, Scalar, Space, describe
+
+SETTINGS = "settings"
+"""Who changes the space where a file, or a call that declares it, has changed between two runs."""
+_DECLARED = "asked for when the study went on"
 
 
 def differing_goals(
@@ -53,31 +58,36 @@ def changes_of_space(
 ) -> tuple[list[ParameterChanged], list[str]]:
     """The changes by which a study's space comes to ``wanted``, and in words what cannot be changed any more.
 
-    ``changes`` are those so far. What the study itself opened or widened stays so unless the person asks otherwise:
-    ``wanted`` is compared with what people last asked for.
+    ``changes`` are those so far. What the study itself, a theory or a person opened, widened or froze while it went on
+    stays so unless the declaration changes: ``wanted`` is compared with what was last declared.
     """
     asked, now = created.space, created.space
     for change in changes:
         now = now.with_parameter(change.parameter)
-        if change.by == "person":
+        if change.by == SETTINGS or change.reason == _DECLARED:
             asked = asked.with_parameter(change.parameter)
     found: list[ParameterChanged] = []
     problems = [f"it has the parameter {p.name}" for p in asked if p.name not in wanted]
     for parameter in wanted:
         if parameter.name not in now:
-            found.append(_by_person(parameter, "added"))
+            found.append(_declared(parameter, "added"))
             continue
-        had, before = now[parameter.name], asked[parameter.name]
+        had = now[parameter.name]
+        before = (asked if parameter.name in asked else now)[parameter.name]
         if _same(parameter, before):
             continue
         if parameter.default != had.default or type(parameter.default) is not type(had.default):
             problems.append(f"its default of {parameter.name} is {had.default!r}, not {parameter.default!r}")
-        elif parameter.domain != before.domain and not _includes(parameter.domain, had.domain):
+        elif parameter.condition != had.condition:
+            problems.append(f"its parameter {parameter.name} counts under another condition")
+        elif parameter.domain != before.domain and not includes(parameter.domain, before.domain):
             problems.append(f"its range of {parameter.name} is {describe(had)}, not {describe(parameter)}")
-        elif parameter.domain != before.domain and parameter.domain != had.domain:
-            found.append(_by_person(parameter, "widened"))
+        elif not includes(had.domain, parameter.domain):
+            active = had.active if parameter.active == before.active else parameter.active
+            both = hull(had.domain, parameter.domain)
+            found.append(_declared(replace(parameter, domain=both, active=active), "widened"))
         elif parameter.active != before.active and parameter.active != had.active:
-            found.append(_by_person(parameter, "opened" if parameter.active else "frozen"))
+            found.append(_declared(replace(had, active=parameter.active), "opened" if parameter.active else "frozen"))
     return found, problems
 
 
@@ -91,8 +101,8 @@ def refuse(name: str, problems: Sequence[str]) -> None:
         )
 
 
-def _by_person(parameter: Parameter, change: Literal["added", "opened", "widened", "frozen"]) -> ParameterChanged:
-    return ParameterChanged(parameter, change, "asked for when the study went on", "person")
+def _declared(parameter: Parameter, change: Literal["added", "opened", "widened", "frozen"]) -> ParameterChanged:
+    return ParameterChanged(parameter, change, _DECLARED, SETTINGS)
 
 
 def _same(one: Parameter, two: Parameter) -> bool:
@@ -100,7 +110,7 @@ def _same(one: Parameter, two: Parameter) -> bool:
     return (one.domain, one.default, one.active, one.condition) == (two.domain, two.default, two.active, two.condition)
 
 
-def _includes(wide: Domain, narrow: Domain) -> bool:
+def includes(wide: Domain, narrow: Domain) -> bool:
     """Whether every value of ``narrow`` is one of ``wide``, on the same kind of axis."""
     if isinstance(wide, Choices) or isinstance(narrow, Choices):
         return (
@@ -108,3 +118,12 @@ def _includes(wide: Domain, narrow: Domain) -> bool:
         )
     same_kind = (wide.scale, wide.integer, wide.power_of_two) == (narrow.scale, narrow.integer, narrow.power_of_two)
     return same_kind and wide.low <= narrow.low and wide.high >= narrow.high
+
+
+def hull(one: Domain, two: Domain) -> Domain:
+    """The smallest domain that holds both, on the axis of ``two``; raises SpaceError where they are not of a kind."""
+    if isinstance(one, Choices) and isinstance(two, Choices):
+        return Choices((*one.values, *(v for v in two.values if not one.contains(v))))
+    if isinstance(one, Choices) or isinstance(two, Choices):
+        raise SpaceError("a range and a choice have nothing in common", "keep the kind that the parameter has")
+    return replace(two, low=min(one.low, two.low), high=max(one.high, two.high))

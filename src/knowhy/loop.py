@@ -121,6 +121,7 @@ class Loop:
         self.ledger.append(RunStarted(limits.trials, limits.budget, limits.workers, self.policy.name))
         reason = STOPPED
         while not stop():
+            self.catch_up()
             self.launch()
             self.think()
             self.launch()
@@ -141,6 +142,13 @@ class Loop:
             self.ledger.append(*(TrialWithdrawn(t.proposal.trial, reason) for t in self.state.pending))
         self.ledger.append(RunEnded(reason))
         return self.state
+
+    def catch_up(self) -> None:
+        """Take in what others have written; in a space that has changed there may be more to decide."""
+        space = self.state.space
+        self.ledger.catch_up()
+        if self.state.space != space:
+            self.idle = ""
 
     def launch(self) -> None:
         """Start what is proposed, and again what was running when an earlier run ended."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from knowhy.engine import evidence
+from knowhy.engine.adaptation import adapt, last_change
 from knowhy.engine.beliefs import Beliefs, contrast_pairs
+from knowhy.engine.claims import mentions
 from knowhy.model.events import Event, EvidenceUpdated, ParameterChanged, Record, TheoryProposed
 from knowhy.model.state import State, fold
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.ports import Theorist
+
+PEOPLE = ("person", "settings")
+"""Who changes the space on behalf of a person: what these have frozen, only these open."""
 
 
 def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> list[Event]:
@@ -29,8 +34,13 @@ def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) 
             found[name] = replace(evidence.weigh(contrast, pairs), certified=bool(old and old.certified))
     events += [EvidenceUpdated(e) for n, e in evidence.certify(found).items() if e != state.evidence.get(n)]
     events += beliefs.update(state)
-    ahead = fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
-    return events + theories(beliefs, theorists, ahead)
+    events += adapt(beliefs, _ahead(state, events))
+    return events + theories(beliefs, theorists, _ahead(state, events))
+
+
+def _ahead(state: State, events: Sequence[Event]) -> State:
+    """``state`` as it will be once ``events`` are written."""
+    return fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
 
 
 def theories(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> list[Event]:
@@ -51,4 +61,17 @@ def theories(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> l
                 continue
             known.append(theory)
             events.append(TheoryProposed(theory, beliefs.prior(state, theory.claims)))
+            events += opened_by(theory, {p for c in parsed for p in mentions(c)[0]}, _ahead(state, events))
     return events
+
+
+def opened_by(theory: Theory, names: Iterable[str], state: State) -> list[Event]:
+    """The held parameters among ``names``, opened because ``theory`` is about them; not what a person has frozen."""
+    found: list[Event] = []
+    for name in sorted(names):
+        parameter, last = state.space[name], last_change(state, name)
+        if parameter.active or (last is not None and last.change == "frozen" and last.by in PEOPLE):
+            continue
+        reason = f"{theory.id} is about it: {theory.title}"
+        found.append(ParameterChanged(replace(parameter, active=True), "opened", reason, theory.by))
+    return found

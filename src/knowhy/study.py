@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, compose, continuity, views
+from knowhy import __version__, compose, continuity, reflection, views
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
 from knowhy.errors import JournalWriteError, MetricError, SpaceError, StudyError, StudyMissingError, UsageError
@@ -22,6 +22,7 @@ from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Proposal
+from knowhy.parameters import Parameters
 from knowhy.settings import Strategy, check_name
 
 
@@ -88,6 +89,11 @@ class Study:
         return self._state
 
     @property
+    def parameters(self) -> Parameters:
+        """The parameters: iterate to see them; ``open``, ``freeze``, ``widen`` change the space, also in a run."""
+        return Parameters(self._existing, self._append, self._offered)
+
+    @property
     def theories(self) -> tuple[views.TheoryView, ...]:
         """Every theory with its belief and status, in the order proposed."""
         return views.theories(self.state)
@@ -134,7 +140,13 @@ class Study:
             by="person",
             after=state.finished,
         )
-        self._append([TheoryProposed(theory, self.mind.prior(state, theory.claims))])
+        named = self.mind.named(state, theory.claims)
+        self._append(
+            [
+                TheoryProposed(theory, self.mind.prior(state, theory.claims)),
+                *reflection.opened_by(theory, named, state),
+            ]
+        )
         return views.explain(self.state, self.mind, theory.id).theory
 
     @property
@@ -306,6 +318,11 @@ class Study:
         if self._created is None:
             raise StudyMissingError(f"the study {self.name} has not begun", "run it first")
         return state
+
+    def _offered(self) -> Sequence[Parameter]:
+        """All that the script under study has; nothing where it is gone or has changed."""
+        subject = self.state.subject
+        return compose.offered(subject) if subject.get("kind") == "script" else ()
 
     def _append(self, events: Sequence[Event]) -> None:
         self._opened().append(events)

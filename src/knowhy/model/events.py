@@ -47,12 +47,19 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class ParameterChanged:
-    """A parameter is added, opened, widened or frozen; ``parameter`` is how it stands from now on."""
+    """A parameter is added, opened, widened or frozen; ``parameter`` is how it stands from now on.
+
+    Trials that ran before count at the default of a parameter that is added. ``by`` is who asked: "person",
+    "settings" (a file or a call that declares the space), "engine", or a theorist's name. Where the data decided,
+    ``claim`` is what was judged and ``belief`` how far it was believed.
+    """
 
     parameter: Parameter
     change: Literal["added", "opened", "widened", "frozen"]
     reason: str
     by: str
+    claim: str = ""
+    belief: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

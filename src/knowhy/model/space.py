@@ -43,6 +43,17 @@ class Interval:
             raise SpaceError(
                 f"a log scale needs a positive low bound, not {self.low:g}", "raise the low bound or use a linear scale"
             )
+        if self.power_of_two and self.low <= 0:
+            raise SpaceError(f"powers of two are positive: {self.low:g} is no low bound", "begin at 1")
+        if self.power_of_two and math.ceil(math.log2(self.low) - 1e-9) > math.floor(math.log2(self.high) + 1e-9):
+            raise SpaceError(
+                f"there is no power of two from {self.low:g} to {self.high:g}",
+                "widen the range to hold one of 1, 2, 4, 8",
+            )
+        if self.integer and math.ceil(self.low) > math.floor(self.high):
+            raise SpaceError(
+                f"there is no whole number from {self.low:g} to {self.high:g}", "widen the range, or allow real numbers"
+            )
 
     def contains(self, value: Scalar) -> bool:
         """Whether ``value`` is a number of this range (to rounding)."""
@@ -131,7 +142,8 @@ class Parameter:
 
     ``role`` is the name by which the field knows it ("learning_rate", "dropout", ...; "other" if
     unknown). An inactive parameter is part of the space but held at its default until it is opened.
-    ``confidence`` in [0, 1] says how likely it is a hyperparameter that matters.
+    ``confidence`` in [0, 1] says how likely it is a hyperparameter that matters. A range that is ``guessed``
+    widens by itself where the optimum sits at its edge; one that a person gave does not.
     """
 
     name: str
@@ -142,6 +154,7 @@ class Parameter:
     confidence: float = 1.0
     origin: Origin = field(default_factory=lambda: Origin("declared"))
     condition: Condition | None = None
+    guessed: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a default outside the domain."""
@@ -157,6 +170,16 @@ class Parameter:
     def numeric(self) -> bool:
         """Whether values are ordered numbers."""
         return isinstance(self.domain, Interval)
+
+    def when(self, parent: str, *values: Scalar) -> Parameter:
+        """The same parameter, which counts only where ``parent`` has one of ``values``; raises SpaceError for none."""
+        if not values:
+            raise SpaceError(f"{self.name} depends on no value of {parent}", "name at least one value")
+        return replace(self, condition=Condition(parent, values))
+
+    def guess(self) -> Parameter:
+        """The same parameter, its range a guess that may widen by itself."""
+        return replace(self, guessed=True)
 
 
 @dataclass(frozen=True)
@@ -174,17 +197,37 @@ class Space:
         return hash(self.parameters)
 
     def __post_init__(self) -> None:
-        """Refuse repeated names and conditions on unknown parents."""
+        """Refuse repeated names, and conditions that are cyclic, on unknown parents or on what they never are."""
         names = [p.name for p in self.parameters]
         for name in names:
             if names.count(name) > 1:
                 raise SpaceError(f"the parameter {name} stands twice in the space", "give each parameter its own name")
         for parameter in self.parameters:
-            if parameter.condition is not None and parameter.condition.parent not in names:
+            if parameter.condition is not None:
+                self._check_condition(parameter, parameter.condition)
+
+    def _check_condition(self, parameter: Parameter, condition: Condition) -> None:
+        parents = {p.name: p for p in self.parameters}
+        if condition.parent not in parents:
+            raise SpaceError(
+                f"{parameter.name} depends on {condition.parent}, which is not in the space",
+                "add the parent, or drop the condition",
+            )
+        parent = parents[condition.parent]
+        if not any(parent.domain.contains(value) for value in condition.values):
+            words = " or ".join(repr(value) for value in condition.values) or "no value"
+            raise SpaceError(
+                f"{parameter.name} counts where {parent.name} is {words}, which it never is",
+                f"{parent.name} is {describe(parent)}",
+            )
+        path = [parameter.name]
+        while (above := parents.get(path[-1])) is not None and above.condition is not None:
+            if above.condition.parent in path:
+                round_trip = " -> ".join([*path[path.index(above.condition.parent) :], above.condition.parent])
                 raise SpaceError(
-                    f"{parameter.name} depends on {parameter.condition.parent}, which is not in the space",
-                    "add the parent, or drop the condition",
+                    f"conditions go round in a circle: {round_trip}", "drop one of them: each depends on the next"
                 )
+            path.append(above.condition.parent)
 
     def __iter__(self) -> Iterator[Parameter]:
         """All parameters, in order."""
@@ -230,6 +273,19 @@ class Space:
                 if parameter.condition is not None and not parameter.condition.holds(full):
                     full[parameter.name] = parameter.default
         return full
+
+    def admitting(self, name: str, point: Point) -> dict[str, Scalar]:
+        """All that ``name`` depends on, as at ``point`` where it counts there, else with values that let it count."""
+        found: dict[str, Scalar] = {}
+        parameter = self[name]
+        while parameter.condition is not None:
+            parent, condition = self[parameter.condition.parent], parameter.condition
+            value = point.get(parent.name, parent.default)
+            if not condition.holds({parent.name: value}):
+                value = next(v for v in condition.values if parent.domain.contains(v))
+            found[parent.name] = value
+            parameter = parent
+        return found
 
     def check(self, point: Point) -> dict[str, Scalar]:
         """``point`` completed; raises SpaceError for unknown names and values out of range."""

@@ -115,6 +115,7 @@ def _judge(candidates: Sequence[Candidate], mentioned: frozenset[str], findings:
                     active=False,
                     confidence=round(min(1.0, known.confidence * candidate.weight), 3),
                     origin=candidate.origin,
+                    guessed=candidate.low is None and candidate.high is None,
                 )
             )
         except SpaceError as error:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from knowhy.errors import SubjectError
@@ -24,6 +25,7 @@ class ScriptSubject:
 
     ``seeds`` are the places where the script sets a seed: a trial's seed goes there. ``arguments``
     come before a trial's own options. ``timeout`` is in seconds, ``memory`` in bytes; None is no limit.
+    ``offered`` are all parameters that the script has: those beside the space may join the study while it runs.
     Raises SubjectError where the script is not what ``space`` and ``seeds`` were found in.
     """
 
@@ -37,6 +39,7 @@ class ScriptSubject:
         timeout: float | None = None,
         memory: int | None = None,
         python: str = sys.executable,
+        offered: Sequence[Parameter] = (),
     ) -> None:
         """Read the script once: trials run what stood there now, even if the file is edited later."""
         self.path = os.path.abspath(path)
@@ -49,6 +52,7 @@ class ScriptSubject:
         self._source = Source.read(self.path)
         for parameter in space:
             self._check_parameter(parameter)
+        self._every = Space((*space, *(p for p in self._that_work(offered) if p.name not in space)))
         for seed in self.seeds:
             self._check_literal(seed, "the seed")
 
@@ -116,11 +120,12 @@ class ScriptSubject:
 
     def _values(self, point: Point) -> list[tuple[Parameter, Scalar]]:
         for name in point:
-            if name not in self.space:
+            if name not in self._every:
                 raise SubjectError(f"{name} is no parameter of {self.path}", "take the names from the study's space")
         found = []
-        full = self.space.complete(point)
-        for parameter in self.space:
+        full = {p.name: point.get(p.name, p.default) for p in self._every}
+        full.update(self.space.complete({n: v for n, v in full.items() if n in self.space}))
+        for parameter in self._every:
             value = full[parameter.name]
             if isinstance(parameter.domain, Interval) and parameter.domain.integer and isinstance(value, float):
                 value = round(value)
@@ -148,6 +153,17 @@ class ScriptSubject:
         if _is_switch(origin):
             return origin, f"{origin.text}, default={text}", read_literal(_parse(origin.text))
         return origin, text, value
+
+    def _that_work(self, offered: Sequence[Parameter]) -> list[Parameter]:
+        """Those of ``offered`` that can be set, without what they depend on: a trial's point says what counts."""
+        found = []
+        for parameter in offered:
+            try:
+                self._check_parameter(parameter)
+            except SubjectError:
+                continue
+            found.append(replace(parameter, condition=None))
+        return found
 
     def _check_parameter(self, parameter: Parameter) -> None:
         origin = parameter.origin

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from knowhy.model.space import Parameter
+from knowhy.model.state import State
 from knowhy.model.theory import ParameterRequest
 from knowhy.theorists.lore import CURES, ROLE_WORDS
 from knowhy.theorists.reading import Reading
@@ -14,7 +15,8 @@ _AT_LEAST = 6
 _PER_ACTIVE = 2
 _PER_OPENED = 6
 _LATEST = 0.6
-_STRONG = 0.3
+_STRONG, _VERY_STRONG = 0.3, 0.5
+_AGAIN = 10
 _LEAST_CONFIDENCE = 0.3
 _LEAST_WEIGHT = 0.25
 
@@ -51,13 +53,14 @@ def _ripe(reading: Reading) -> bool:
 def _wanted(reading: Reading) -> Iterator[tuple[Parameter, str]]:
     """Held parameters by how much points to them: diagnoses first, then a stalled search."""
     state = reading.state
-    frozen = {change.parameter.name for _, change in state.changes if change.change == "frozen"}
-    held = [p for p in state.space.held if p.name not in frozen]
+    frozen = _frozen(state)
+    held = [p for p in state.space.held if p.name not in frozen and _counts(state, p)]
     for diagnosis in reading.diagnoses:
         cure = CURES.get(diagnosis.kind)
         if cure is None or diagnosis.strength < _STRONG:
             continue
-        fit = [p for p in held if p.role in cure.roles and p.confidence >= _LEAST_CONFIDENCE]
+        again = [] if diagnosis.strength < _VERY_STRONG else [state.space[n] for n, since in frozen.items() if since]
+        fit = [p for p in (*held, *again) if p.role in cure.roles and p.confidence >= _LEAST_CONFIDENCE]
         fit.sort(key=lambda p: (cure.roles.index(p.role), -p.confidence))
         for parameter in fit[:1]:
             yield (
@@ -76,6 +79,27 @@ def _wanted(reading: Reading) -> Iterator[tuple[Parameter, str]]:
                 f"The search has {stalled.sentence.replace('stalled: ', 'stalled, ')}; of what is held, "
                 f"{parameter.name}{_words(parameter)} is the likeliest to matter.",
             )
+
+
+def _frozen(state: State) -> dict[str, bool]:
+    """Frozen parameters, and whether they may be asked for again.
+
+    Those may that data froze (not a person) at least ten trials ago: what seemed not to matter then may now.
+    """
+    found: dict[str, bool] = {}
+    for time, change in state.changes:
+        name = change.parameter.name
+        found.pop(name, None)
+        if change.change == "frozen":
+            since = sum(t.ended > time for t in state.completed) + sum(t.ended > time for t in state.failed)
+            found[name] = change.belief is not None and since >= _AGAIN
+    return found
+
+
+def _counts(state: State, parameter: Parameter) -> bool:
+    """Whether opening ``parameter`` would do anything: its parent is open, or is held where it counts."""
+    condition = parameter.condition
+    return condition is None or state.space[condition.parent].active or condition.holds(state.space.defaults())
 
 
 def _words(parameter: Parameter) -> str:
