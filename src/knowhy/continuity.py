@@ -74,7 +74,7 @@ def changes_of_space(
             continue
         had = now[parameter.name]
         before = (asked if parameter.name in asked else now)[parameter.name]
-        if _same(parameter, before):
+        if _same(parameter, before) or _same(parameter, had):
             continue
         if parameter.default != had.default or type(parameter.default) is not type(had.default):
             problems.append(f"its default of {parameter.name} is {had.default!r}, not {parameter.default!r}")
@@ -117,7 +117,8 @@ def includes(wide: Domain, narrow: Domain) -> bool:
             isinstance(wide, Choices) and isinstance(narrow, Choices) and all(wide.contains(v) for v in narrow.values)
         )
     same_kind = (wide.scale, wide.integer, wide.power_of_two) == (narrow.scale, narrow.integer, narrow.power_of_two)
-    return same_kind and wide.low <= narrow.low and wide.high >= narrow.high
+    zero = wide.zero or not narrow.zero
+    return same_kind and zero and wide.low <= narrow.low and wide.high >= narrow.high
 
 
 def hull(one: Domain, two: Domain) -> Domain:
@@ -126,4 +127,5 @@ def hull(one: Domain, two: Domain) -> Domain:
         return Choices((*one.values, *(v for v in two.values if not one.contains(v))))
     if isinstance(one, Choices) or isinstance(two, Choices):
         raise SpaceError("a range and a choice have nothing in common", "keep the kind that the parameter has")
-    return replace(two, low=min(one.low, two.low), high=max(one.high, two.high))
+    zero = two.scale == "log" and (one.zero or two.zero)
+    return replace(two, low=min(one.low, two.low), high=max(one.high, two.high), zero=zero)

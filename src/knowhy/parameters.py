@@ -85,7 +85,7 @@ class Parameters:
         """
         state = self._state()
         known, parameter = self._find(state, name, (low, high, values), default)
-        domain = _domain(parameter.domain, low, high, log, integer, values)
+        domain = _domain(parameter, low, high, log, integer, values)
         if known and default is not None and default != parameter.default:
             raise SpaceError(
                 f"the default of {name} is {parameter.default!r}: earlier trials count at it", "leave the default out"
@@ -249,14 +249,18 @@ def _within(parameter: Parameter) -> str:
 
 
 def _domain(
-    old: Domain,
+    parameter: Parameter,
     low: float | None,
     high: float | None,
     log: bool | None,
     integer: bool | None,
     values: Sequence[Scalar] | None,
 ) -> Domain:
-    """``old`` with what is given in its place; raises SpaceError where the two are not of a kind."""
+    """The parameter's domain with what is given in its place; raises SpaceError where the two are not of a kind.
+
+    A default of 0 stays beside a log range, which cannot hold it.
+    """
+    old = parameter.domain
     numbers = any(v is not None for v in (low, high, log, integer))
     if values is not None:
         if numbers:
@@ -274,6 +278,7 @@ def _domain(
         scale,
         old.integer if integer is None else integer or power,
         power,
+        zero=scale == "log" and not power and parameter.default == 0,
     )
 
 

@@ -70,10 +70,11 @@ def _domain(parameter: Parameter, entry: Mapping[str, Any]) -> Domain:
     kind = entry.get("type", "power_of_two" if old.power_of_two else "integer" if old.integer else "real")
     if kind not in ("real", "integer", "power_of_two"):
         raise SettingsError(f"a number cannot become {kind!r}", 'write type = "real", "integer" or "power_of_two"')
+    zero = scale == "log" and entry.get("default", parameter.default) == 0  # beside a range that cannot hold it
     if kind == "real":
-        return Interval(low, high, scale)
+        return Interval(low, high, scale, zero=zero)
     if kind == "integer":
-        return Interval(low, high, scale, integer=True)
+        return Interval(low, high, scale, integer=True, zero=zero)
     return Interval(low, high, "log", integer=True, power_of_two=True)
 
 

@@ -57,6 +57,8 @@ def wider(parameter: Parameter, side: Side) -> tuple[Interval, str] | None:
     domain = parameter.domain
     if not isinstance(domain, Interval):
         return None
+    if domain.zero and side == "low":
+        return None  # 0 is there already
     least, most, why = hard(parameter)
     ratio = domain.high / domain.low if domain.scale == "log" else 1.0
     factor = 4.0 if domain.power_of_two else min(_FACTOR, max(_LEAST_FACTOR, ratio ** (1 / 3)))
@@ -72,14 +74,10 @@ def wider(parameter: Parameter, side: Side) -> tuple[Interval, str] | None:
     if domain.integer:
         end = float(math.floor(end) if side == "high" else math.ceil(end))
     end = float(f"{end:.6g}")
-    found = replace(domain, high=end) if side == "high" else _lowered(domain, end)
-    # A sliver more is not worth a new space.
-    if found is None or abs(domain.to_unit(end) - (1.0 if side == "high" else 0.0)) < 0.05:
-        return None
-    return found, (why if end != float(f"{wanted:.6g}") else "")
-
-
-def _lowered(domain: Interval, end: float) -> Interval | None:
     if domain.scale == "log" and end <= 0:
         return None
-    return replace(domain, low=end)
+    grown = domain.to_unit(end) - 1.0 if side == "high" else -domain.to_unit(end)
+    if grown < 0.05:  # a sliver more is not worth a new space
+        return None
+    found = replace(domain, high=end) if side == "high" else replace(domain, low=end)
+    return found, (why if end != float(f"{wanted:.6g}") else "")

@@ -18,7 +18,8 @@ class Interval:
     """Numbers from ``low`` to ``high``, both included.
 
     ``scale`` says on which axis distances count. ``integer`` keeps whole numbers only,
-    ``power_of_two`` keeps 1, 2, 4, 8, ... only (then ``scale`` is "log").
+    ``power_of_two`` keeps 1, 2, 4, 8, ... only (then ``scale`` is "log"). With ``zero``, a log range also holds 0, in
+    the place of its low end: a weight decay of nothing, beside those from 1e-6 to 0.1.
     """
 
     low: float
@@ -26,6 +27,7 @@ class Interval:
     scale: Scale = "linear"
     integer: bool = False
     power_of_two: bool = False
+    zero: bool = False
 
     def __post_init__(self) -> None:
         """Refuse ranges that no number fits."""
@@ -39,6 +41,8 @@ class Interval:
             raise SpaceError(
                 f"a log scale needs a positive low bound, not {self.low:g}", "raise the low bound or use a linear scale"
             )
+        if self.zero and self.scale != "log":
+            raise SpaceError("only a log range has a 0 beside it", "begin a linear range at 0")
         if self.power_of_two and self.low <= 0:
             raise SpaceError(f"powers of two are positive: {self.low:g} is no low bound", "begin at 1")
         if self.power_of_two and math.ceil(math.log2(self.low) - 1e-9) > math.floor(math.log2(self.high) + 1e-9):
@@ -55,12 +59,16 @@ class Interval:
         """Whether ``value`` is a number of this range (to rounding)."""
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return False
+        if self.zero and value == 0:
+            return True
         slack = 1e-9 * max(abs(self.low), abs(self.high), 1e-12)
         return self.low - slack <= value <= self.high + slack
 
     def to_unit(self, value: float) -> float:
         """Position of ``value`` in [0, 1] (outside for values out of range)."""
         if self.scale == "log":
+            if self.zero and value <= 0:
+                return 0.0
             value = max(value, self.low * 1e-6)
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
@@ -68,6 +76,8 @@ class Interval:
     def from_unit(self, unit: float) -> int | float:
         """The member of the range nearest to position ``unit``."""
         unit = min(1.0, max(0.0, unit))
+        if self.zero and unit < 1e-9:
+            return 0 if self.integer else 0.0
         if self.scale == "log":
             value = self.low * math.exp(unit * math.log(self.high / self.low))
         else:

@@ -223,7 +223,7 @@ def describe(parameter: Parameter) -> str:
     domain = parameter.domain
     if isinstance(domain, Choices):
         return "one of " + ", ".join(str(v) for v in domain.values)
-    words = f"{domain.low:g} to {domain.high:g}"
+    words = f"{'0, or ' if domain.zero else ''}{domain.low:g} to {domain.high:g}"
     if domain.power_of_two:
         return words + ", powers of two"
     if domain.integer:
