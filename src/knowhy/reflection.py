@@ -34,7 +34,8 @@ def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) 
             found[name] = replace(evidence.weigh(contrast, pairs), certified=bool(old and old.certified))
     events += [EvidenceUpdated(e) for n, e in evidence.certify(found).items() if e != state.evidence.get(n)]
     events += beliefs.update(state)
-    events += adapt(beliefs, _ahead(state, events))
+    looked_at = state.order.index(state.updates[-1].trial) + 1 if state.updates else 0
+    events += adapt(beliefs, _ahead(state, events), looked_at)
     return events + theories(beliefs, theorists, _ahead(state, events))
 
 

@@ -33,9 +33,12 @@ _EDGE = 0.93
 _EDGES: dict[Side, str] = {"low": "lower", "high": "upper"}
 
 
-def adapt(beliefs: Beliefs, state: State) -> list[ParameterChanged]:
-    """What the trials so far say about the space; mostly nothing, and only after every fourth trial."""
-    if not state.objectives or state.run is None or len(state.order) % _EVERY:
+def adapt(beliefs: Beliefs, state: State, looked_at: int = 0) -> list[ParameterChanged]:
+    """What the trials so far say about the space; mostly nothing, and only after every fourth trial.
+
+    ``looked_at`` is how many of the trials that ended were there the last time.
+    """
+    if not state.objectives or state.run is None or len(state.order) // _EVERY == looked_at // _EVERY:
         return []
     if len(state.trials) > _LATEST * state.run.trials or len(state.completed) < _LEAST_TRIALS:
         return []

@@ -15,7 +15,9 @@ from knowhy.model.domain import Scalar as Scalar
 
 Point = Mapping[str, Scalar]
 
-OriginKind = Literal["constant", "flag", "field", "keyword", "declared"]
+OriginKind = Literal[
+    "constant", "flag", "field", "keyword", "declared", "inherited", "config", "override", "environment"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Origin:
     """Where a parameter was found, and so how it is set.
 
     ``start`` and ``end`` are byte offsets of the literal in ``file`` (relative to the subject's
-    folder); ``text`` is the literal as written; ``flag`` is the command-line option, if there is one.
+    folder); ``text`` is the literal as written; ``flag`` is the command-line option, if there is one. ``key`` is the
+    keyword to add where a call leaves an argument at its default ("inherited"), the dotted place of a value in a
+    configuration file ("config", "override"), or the name of an environment variable ("environment").
     """
 
     kind: OriginKind
@@ -46,6 +50,7 @@ class Origin:
     end: int = 0
     text: str = ""
     flag: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ class ScriptSubject:
         changes = [
             change
             for parameter, value in self._values(point)
-            if (change := self._literal_change(parameter.origin, value)) is not None
+            if (parameter.origin.kind != "inherited" or value != parameter.default)
+            and (change := self._literal_change(parameter.origin, value)) is not None
         ]
         if seed is not None:
             changes += [c for o in self.seeds if (c := self._literal_change(o, seed % _LARGEST_SEED)) is not None]
@@ -136,7 +137,7 @@ class ScriptSubject:
         """Literals to splice in and options to pass."""
         literal: list[tuple[Origin, str, Scalar]] = []
         options: list[str] = []
-        values = [(parameter.origin, value) for parameter, value in self._values(point)]
+        values = [(p.origin, v) for p, v in self._values(point) if p.origin.kind != "inherited" or v != p.default]
         for origin, value in (*values, *((o, seed % _LARGEST_SEED) for o in self.seeds)):
             if origin.flag:
                 if origin.end <= origin.start or not same_value(_written(origin.text), value):
@@ -147,6 +148,9 @@ class ScriptSubject:
 
     def _literal_change(self, origin: Origin, value: Scalar) -> tuple[Origin, str, Scalar] | None:
         """The splice that gives ``origin`` its ``value``, or None where it stands there already."""
+        if origin.kind == "inherited":
+            before, after = (origin.text, "") if origin.text else ("", ", ")
+            return origin, f"{before}{origin.key}={write_literal(value)}{after}", value
         if origin.end <= origin.start or same_value(_written(origin.text), value):
             return None
         text = write_literal(value, origin.text)
@@ -167,6 +171,9 @@ class ScriptSubject:
 
     def _check_parameter(self, parameter: Parameter) -> None:
         origin = parameter.origin
+        if origin.kind == "inherited":
+            self._check_call(origin, parameter.name)
+            return
         if origin.end <= origin.start and not origin.flag:
             raise SubjectError(
                 f"nothing says where {parameter.name} stands in {self.path}",
@@ -179,6 +186,13 @@ class ScriptSubject:
                 "take it out of the arguments, or hold it: leave it out of the space",
             )
         self._check_literal(origin, parameter.name)
+
+    def _check_call(self, origin: Origin, name: str) -> None:
+        if not origin.key.isidentifier() or self._source.data[origin.start : origin.start + 1] != b")":
+            raise SubjectError(
+                f"{self.path} changed since the study began: no call that takes {name} ends at line {origin.line}",
+                "restore the script, or begin another study with: knowhy init",
+            )
 
     def _check_literal(self, origin: Origin, name: str) -> None:
         if origin.end <= origin.start:

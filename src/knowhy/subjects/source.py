@@ -124,7 +124,8 @@ def splice(source: Source, changes: Sequence[tuple[Origin, str, Scalar]]) -> byt
         before = source.data[position : origin.start]
         new = text.encode("ascii")
         pieces += (before, new)
-        expected.append((written + len(before), origin, value))
+        lead = text.index("=") + 1 if origin.kind == "inherited" else 0
+        expected.append((written + len(before) + lead, origin, value))
         written += len(before) + len(new)
         position = origin.end
     result = b"".join((*pieces, source.data[position:]))
