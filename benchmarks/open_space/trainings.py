@@ -222,7 +222,7 @@ TRAININGS: dict[str, Training] = {
         ),
         Training(
             "forest_features",
-            "a forest whose trees see all features: max_features is hidden",
+            "a forest whose trees see all features: sampling of rows and features is hidden, and counts together",
             Space(
                 (
                     integer("n_estimators", 5, 40, 15, log=True, role="trees"),
@@ -231,7 +231,7 @@ TRAININGS: dict[str, Training] = {
                         real("max_features", 0.02, 1.0, 1.0, log=True, role="subsample"),
                         integer("min_samples_leaf", 1, 20, 1, log=True, role="leaf"),
                         choice("criterion", ("gini", "entropy"), "gini"),
-                        switch("bootstrap", True),
+                        switch("bootstrap", True, role="subsample"),
                         real("max_samples", 0.1, 1.0, 1.0, role="subsample").when("bootstrap", True),
                     ),
                 )

@@ -46,6 +46,8 @@ def differing_subject(created: StudyCreated, subject: Mapping[str, Scalar]) -> l
     if subject.get("arguments", "") != had.get("arguments", ""):
         return [f"its script runs with the arguments {had.get('arguments')!r}, not {subject.get('arguments')!r}"]
     if subject.get("sha256") == had.get("sha256"):
+        if "files" in had and "files" in subject and had["files"] != subject["files"]:
+            return ["a configuration file has changed since its first trial"]
         return []
     name = next((subject[key] for key in ("path", "name") if subject.get(key)), "the function")
     if subject.get("path") != had.get("path"):

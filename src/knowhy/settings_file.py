@@ -154,7 +154,12 @@ def describe_origin(parameter: Parameter) -> str:
     words = [describe_role(parameter.role)]
     if origin.file:
         words.append(f"{origin.file}:{origin.line}" if origin.line else origin.file)
-    if origin.flag:
+    if origin.kind == "inherited":
+        owner = parameter.name.rpartition(".")[0]
+        words.append(f"argument {origin.key}{f' of {owner}' if owner else ''}, left at its default")
+    elif origin.kind == "environment":
+        words.append(f"environment variable {origin.key}")
+    elif origin.flag:
         words.append(f"option {origin.flag}")
     elif origin.text:
         words.append(f"written {_one_line(origin.text)}")

@@ -162,6 +162,14 @@ class Study:
             raise UsageError("this study is not of a script", "write the configuration: knowhy best --write best.json")
         return compose.script(str(state.subject["path"]), state.space).render(self.best_point)
 
+    def beside_best(self) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
+        """What of the best configuration is not in the script: files beside it by name, words of its command line."""
+        state = self._existing()
+        if state.subject.get("kind") != "script":
+            return {}, ()
+        subject = compose.script(str(state.subject["path"]), state.space)
+        return subject.files(self.best_point), subject.words(self.best_point)
+
     def report(self, path: str | Path | None = None, *, form: Literal["html", "md"] | None = None) -> Path:
         """Write the report as ``form``, or as the suffix of ``path`` says; returns where it is."""
         from knowhy import reports  # figures and vendored scripts: of no use to a run

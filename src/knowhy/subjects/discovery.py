@@ -11,6 +11,7 @@ from knowhy.errors import SpaceError
 from knowhy.model.space import Choices, Condition, Domain, Interval, Origin, Parameter
 from knowhy.subjects.bindings import compared_strings, passed_attributes, scopes
 from knowhy.subjects.candidates import Candidate, Findings
+from knowhy.subjects.configs import find_configs, find_environment
 from knowhy.subjects.constants import find_constants
 from knowhy.subjects.defaults import find_defaults
 from knowhy.subjects.exclusions import exclusion
@@ -71,6 +72,8 @@ def discover(path: str, arguments: Sequence[str] = ()) -> Discovery:
     find_keywords(source, findings)
     find_defaults(source, findings)
     find_inherited(source, findings)
+    find_environment(source, findings)
+    find_configs(source, arguments, findings)
     find_seeds(source, found, findings)
     taken = {(c.origin.start, c.origin.end) for c in findings.candidates if c.origin.kind == "flag"}
     uses = passed_attributes(source.tree)
@@ -179,7 +182,8 @@ def _names(candidates: Sequence[Candidate]) -> list[str]:
     wanted = []
     for name, candidate in zip(bare, candidates, strict=True):
         alone = counts[name] == 1 or (strong[name] == 1 and (not candidate.owner or candidate.origin.kind == "flag"))
-        wanted.append(name if alone or candidate.alias or not candidate.owner else f"{candidate.owner}.{name}")
+        named = candidate.alias and candidate.origin.kind not in ("config", "override")
+        wanted.append(name if alone or named or not candidate.owner else f"{candidate.owner}.{name}")
     totals, seen, names = Counter(wanted), Counter[str](), []
     for name in wanted:
         seen[name] += 1

@@ -144,11 +144,7 @@ def _valid(domain: Interval, argument: Argument, value: int | float) -> Interval
 
 
 def _origin(source: Source, call: ast.Call, name: str) -> Origin:
-    """The place before the closing bracket; ``text`` is what stands between it and the argument before."""
-    _, end = source.span(call)
-    last = max((source.span(n)[1] for n in (*call.args, *(k.value for k in call.keywords))), default=0)
-    between = source.data[last : end - 1].decode(source.codec, "replace")
-    comma = not last or "," in re.sub(r"#[^\r\n]*", "", between)
-    start = end - 1
-    line = call.end_lineno or call.lineno
-    return Origin("inherited", source.origin("keyword", call).file, line, start, start, "" if comma else ", ", key=name)
+    """The place before the closing bracket, where the keyword would stand."""
+    end = source.span(call)[1] - 1
+    file, line = source.origin("keyword", call).file, source.data[:end].count(b"\n") + 1
+    return Origin("inherited", file, line, end, end, key=name)

@@ -48,7 +48,7 @@ class _Class:
 
 @cache
 def arguments(name: str) -> tuple[Argument, ...]:
-    """The arguments with a plain default that ``name`` (such as ``sklearn.svm.SVC``) takes; empty where it is unknown."""
+    """The arguments with a plain default that ``name`` (``sklearn.svm.SVC``) takes; empty where it is unknown."""
     module, _, attribute = name.rpartition(".")
     found = _find(module, attribute) if module else None
     if found is None:

@@ -14,7 +14,8 @@ from knowhy.errors import SubjectError
 from knowhy.model.job import Job
 from knowhy.model.space import Interval, Origin, Parameter, Point, Scalar, Space
 from knowhy.model.trial import Proposal
-from knowhy.subjects.neighbours import LOG, RESULT, lay_out
+from knowhy.subjects.documents import rewrite, write
+from knowhy.subjects.neighbours import LOG, RESULT, lay_out, replace_file
 from knowhy.subjects.source import Source, read_literal, same_value, splice, write_literal
 
 _LARGEST_SEED = 2**32
@@ -50,6 +51,7 @@ class ScriptSubject:
         self.memory = memory
         self.python = python
         self._source = Source.read(self.path)
+        self._files: dict[str, bytes] = {}
         for parameter in space:
             self._check_parameter(parameter)
         self._every = Space((*space, *(p for p in self._that_work(offered) if p.name not in space)))
@@ -58,7 +60,8 @@ class ScriptSubject:
 
     def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
         """Put the copy for ``proposal`` and the script's neighbours into ``folder``; raises SubjectError."""
-        literal, options = self._changes(proposal.point, proposal.seed)
+        literal, options, variables = self._changes(proposal.point, proposal.seed)
+        files = self._rewritten(proposal.point)
         copy = splice(self._source, literal)
         target = Path(folder).absolute()
         home = Path(self.path).parent
@@ -66,6 +69,8 @@ class ScriptSubject:
             target.mkdir(parents=True, exist_ok=True)
             lay_out(home, target, Path(self.path).name)
             (target / Path(self.path).name).write_bytes(copy)
+            for name, data in files.items():
+                replace_file(home, target, name, data)
         except OSError as error:
             reason = error.strerror or str(error)
             raise SubjectError(
@@ -85,6 +90,7 @@ class ScriptSubject:
                 "KNOWHY_TRIAL": str(proposal.trial),
                 "PYTHONPATH": search,
                 "PYTHONUNBUFFERED": "1",
+                **variables,
             },
             timeout=self.timeout,
             memory=self.memory,
@@ -97,7 +103,34 @@ class ScriptSubject:
             "path": self.path,
             "sha256": hashlib.sha256(self._source.data).hexdigest(),
             "arguments": " ".join(self.arguments),
+            **({"files": self._digest()} if self._files else {}),
         }
+
+    def files(self, point: Point) -> Mapping[str, bytes]:
+        """The configuration files with ``point`` in them, by their path beside the script; only those that differ."""
+        return self._rewritten(point)
+
+    def words(self, point: Point) -> tuple[str, ...]:
+        """What ``point`` adds to the command line as overrides, which no file and no literal holds."""
+        return tuple(
+            _override(p.origin, value)
+            for p, value in self._values(point)
+            if p.origin.kind == "override" and value != p.default
+        )
+
+    def _digest(self) -> str:
+        """One SHA-256 over the configuration files."""
+        whole = hashlib.sha256()
+        for name, data in sorted(self._files.items()):
+            whole.update(name.encode() + b"\0" + hashlib.sha256(data).digest())
+        return whole.hexdigest()
+
+    def _rewritten(self, point: Point) -> dict[str, bytes]:
+        changes: dict[str, list[tuple[Origin, Scalar]]] = {}
+        for parameter, value in self._values(point):
+            if parameter.origin.kind == "config" and not same_value(parameter.default, value):
+                changes.setdefault(parameter.origin.file, []).append((parameter.origin, value))
+        return {name: rewrite(self._files[name], name, made) for name, made in changes.items()}
 
     def render(self, point: Point, seed: int | None = None) -> str:
         """The script's source with ``point`` (and ``seed``) as its literals and its options' defaults.
@@ -112,8 +145,7 @@ class ScriptSubject:
         changes = [
             change
             for parameter, value in self._values(point)
-            if (parameter.origin.kind != "inherited" or value != parameter.default)
-            and (change := self._literal_change(parameter.origin, value)) is not None
+            if self._differs(parameter, value) and (change := self._literal_change(parameter.origin, value)) is not None
         ]
         if seed is not None:
             changes += [c for o in self.seeds if (c := self._literal_change(o, seed % _LARGEST_SEED)) is not None]
@@ -133,24 +165,38 @@ class ScriptSubject:
             found.append((parameter, value))
         return found
 
-    def _changes(self, point: Point, seed: int) -> tuple[list[tuple[Origin, str, Scalar]], list[str]]:
-        """Literals to splice in and options to pass."""
+    def _differs(self, parameter: Parameter, value: Scalar) -> bool:
+        """Whether ``value`` has a place of its own in the script: not in a file, nor where a library's default does."""
+        if parameter.origin.kind in ("config", "override"):
+            return False
+        return parameter.origin.kind != "inherited" or value != parameter.default
+
+    def _changes(self, point: Point, seed: int) -> tuple[list[tuple[Origin, str, Scalar]], list[str], dict[str, str]]:
+        """Literals to splice in, words of the command line, and environment variables."""
         literal: list[tuple[Origin, str, Scalar]] = []
-        options: list[str] = []
-        values = [(p.origin, v) for p, v in self._values(point) if p.origin.kind != "inherited" or v != p.default]
+        options, variables = list(self.words(point)), {}
+        values: list[tuple[Origin, Scalar]] = []
+        for parameter, value in self._values(point):
+            if parameter.origin.kind == "environment":
+                if not same_value(parameter.default, value):
+                    variables[parameter.origin.key] = value if isinstance(value, str) else write_literal(value)
+            elif self._differs(parameter, value):
+                values.append((parameter.origin, value))
         for origin, value in (*values, *((o, seed % _LARGEST_SEED) for o in self.seeds)):
             if origin.flag:
                 if origin.end <= origin.start or not same_value(_written(origin.text), value):
                     options += _option(origin, value)
             elif (change := self._literal_change(origin, value)) is not None:
                 literal.append(change)
-        return literal, options
+        return literal, options, variables
 
     def _literal_change(self, origin: Origin, value: Scalar) -> tuple[Origin, str, Scalar] | None:
         """The splice that gives ``origin`` its ``value``, or None where it stands there already."""
         if origin.kind == "inherited":
-            before, after = (origin.text, "") if origin.text else ("", ", ")
-            return origin, f"{before}{origin.key}={write_literal(value)}{after}", value
+            word = f"{origin.key}={write_literal(value)}"
+            return origin, f", {word}" if self._source.call_ends[origin.start] else f"{word}, ", value
+        if origin.kind == "environment" and isinstance(read_literal(_parse(origin.text)), str):
+            value = value if isinstance(value, str) else write_literal(value)
         if origin.end <= origin.start or same_value(_written(origin.text), value):
             return None
         text = write_literal(value, origin.text)
@@ -174,6 +220,9 @@ class ScriptSubject:
         if origin.kind == "inherited":
             self._check_call(origin, parameter.name)
             return
+        if origin.kind in ("config", "override"):
+            self._check_file(origin, parameter.name)
+            return
         if origin.end <= origin.start and not origin.flag:
             raise SubjectError(
                 f"nothing says where {parameter.name} stands in {self.path}",
@@ -187,8 +236,20 @@ class ScriptSubject:
             )
         self._check_literal(origin, parameter.name)
 
+    def _check_file(self, origin: Origin, name: str) -> None:
+        if origin.file not in self._files:
+            try:
+                self._files[origin.file] = (Path(self.path).parent / origin.file).read_bytes()
+            except OSError as error:
+                raise SubjectError(f"{origin.file} cannot be read: {error.strerror}", "restore the file") from None
+        if self._files[origin.file][origin.start : origin.end] != origin.text.encode():
+            raise SubjectError(
+                f"{origin.file} changed since the study began: line {origin.line} no longer gives {name}",
+                "restore the file, or begin another study with: knowhy init",
+            )
+
     def _check_call(self, origin: Origin, name: str) -> None:
-        if not origin.key.isidentifier() or self._source.data[origin.start : origin.start + 1] != b")":
+        if not origin.key.isidentifier() or origin.start not in self._source.call_ends:
             raise SubjectError(
                 f"{self.path} changed since the study began: no call that takes {name} ends at line {origin.line}",
                 "restore the script, or begin another study with: knowhy init",
@@ -232,3 +293,8 @@ def _option(origin: Origin, value: Scalar) -> list[str]:
         return [on if value or not off else off]
     word = value if isinstance(value, str) else write_literal(value)
     return [f"{origin.flag}={word}"] if origin.flag.startswith("--") else [origin.flag, word]
+
+
+def _override(origin: Origin, value: Scalar) -> str:
+    """``value`` as Hydra reads it on the command line."""
+    return f"{origin.key}={write(value, '.yaml', '')}"

@@ -19,7 +19,7 @@ _LATEST = 0.6
 _STRONG, _VERY_STRONG = 0.3, 0.5
 _AGAIN = 10
 _LEAST_CONFIDENCE = 0.3
-_LEAST_WEIGHT = 0.25
+_LEAST_WEIGHT, _LEAST_WHERE_FEW = 0.25, 0.15
 
 
 def requests(reading: Reading) -> tuple[ParameterRequest, ...]:
@@ -73,8 +73,9 @@ def _wanted(reading: Reading, each: int) -> Iterator[tuple[Parameter, str]]:
             )
     if any(d.kind == "stalled" for d in reading.diagnoses):
         stalled = next(d for d in reading.diagnoses if d.kind == "stalled")
+        least = _LEAST_WEIGHT if each == 1 else _LEAST_WHERE_FEW
         likely = sorted(
-            (p for p in held if reading.weight(p) >= _LEAST_WEIGHT), key=lambda p: (-reading.weight(p), -p.confidence)
+            (p for p in held if reading.weight(p) >= least), key=lambda p: (-reading.weight(p), -p.confidence)
         )
         for parameter in likely[:each]:
             yield (

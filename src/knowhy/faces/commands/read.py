@@ -46,14 +46,23 @@ def best(study: str | None, folder: str | None, config: str | None, write: str |
 
 
 def _write(study: Study, target: Path) -> None:
+    files, words = ({}, ()) if target.suffix == ".json" else study.beside_best()
     text = json.dumps(dict(study.best_point), indent=2) + "\n" if target.suffix == ".json" else study.script_with_best()
     if target.is_file() and sha256(target.read_bytes()).hexdigest() == study.state.subject.get("sha256"):
         raise UsageError(f"{target} is the script under study", "write to another file, such as train_best.py")
     try:
         target.write_text(text, encoding="utf-8")
+        for name, data in files.items():
+            target.with_name(f"{target.stem}.{Path(name).name}").write_bytes(data)
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror}", "name another file") from None
     click.echo(f"wrote {target}", err=True)
+    for name in files:
+        click.echo(
+            f"wrote {target.with_name(f'{target.stem}.{Path(name).name}')}: it takes the place of {name}", err=True
+        )
+    if words:
+        click.echo(f"run it with: {' '.join(words)}", err=True)
 
 
 @click.command()
