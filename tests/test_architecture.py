@@ -14,6 +14,7 @@ LONGEST = 350
 
 SETTINGS = {"settings", "settings_file", "goals", "quantities", "ranges", "continuity"}
 ADAPTERS = {"journal", "samplers", "subjects", "execution"}
+IMPORTS = {"importing", "bringing", "exporting", "wishes"}
 
 # Room -> rooms that it may import (besides itself). A new room or root module needs a line here.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -27,13 +28,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "samplers": {"errors", "model", "ports"},
     "subjects": {"errors", "model"},
     "execution": {"errors", "model"},
+    "histories": {"errors", "model"},
     "demo": set(),
-    "reflection": {"model", "engine", "ports"},
+    "reflection": {"errors", "model", "engine", "ports"},
     "ledger": {"model", "ports"},
     "thinking": {"model", "engine", "ports", "reflection"},
     "loop": {"errors", "model", "engine", "ports", "baseline", "ledger", "thinking"},
     "baseline": {"errors", "model"},
     "asktell": {"errors", "model", "engine", "ports", "ledger", "thinking"},
+    "asked": {"model", "engine", "ports"},
+    "contributions": {"errors", "model", "engine", "ranges", "continuity", "reflection"},
+    "background": {"errors", "model", "study", "compose", "journal", "contributions"} | SETTINGS,
     "reports": {"errors", "model", "views"},
     "quantities": {"errors"},
     "goals": {"errors", "model"},
@@ -41,28 +46,50 @@ MAY_IMPORT: dict[str, set[str]] = {
     "continuity": {"errors", "model"},
     "settings_file": {"errors", "model", "goals", "quantities", "ranges"},
     "settings": {"errors", "model", "goals", "quantities", "ranges", "settings_file"},
+    "folders": set(),
+    "autoresearch": {"errors", "model", "engine", "compose", "histories"},
+    "wishes": {"errors", "model", "goals", "histories"},
+    "importing": {
+        "wishes",
+        "autoresearch",
+        "errors",
+        "model",
+        "engine",
+        "goals",
+        "continuity",
+        "compose",
+        "histories",
+        "journal",
+    },
+    "bringing": {"errors", "wishes", "model", "ports", "engine", "reflection", "compose", "histories", "importing"},
+    "exporting": {"errors", "model", "histories"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo"} | ADAPTERS | SETTINGS,
     "parameters": {"errors", "model", "continuity"},
-    "study": {
-        *("errors", "model", "ports", "engine", "views", "loop", "asktell", "baseline", "reports", "compose"),
-        *("parameters", "reflection"),
-    }
+    "proposing": {"model", "engine", "ports", "compose", "reflection"},
+    "repository": {"errors", "model", "subjects"},
+    "patches": {"errors", "model", "engine", "views", "repository", "subjects"},
+    "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "asked", "baseline", "reports"}
+    | {"compose", "contributions", "folders", "patches", "proposing", "repository", "parameters", "reflection"}
     | ADAPTERS
-    | SETTINGS,
-    "faces": {"errors", "model", "loop", "study", "compose", "baseline", "views", "reports", "demo", "parameters"}
-    | SETTINGS,
-    "__init__": {"errors", "model", "study", "execution"},
+    | SETTINGS
+    | IMPORTS,
+    "faces": {"errors", "model", "background", "contributions", "loop", "study", "compose", "baseline", "views"}
+    | {"reports", "demo", "patches", "repository", "parameters"}
+    | SETTINGS
+    | IMPORTS,
+    "__init__": {"errors", "model", "study", "repository", "execution"},
+    "optuna": {"errors", "model", "engine", "views", "reports", "compose", "reflection", "histories", "thinking"},
     "__main__": {"faces"},
 }
 
 # Libraries that only some rooms may import.
 FENCED: dict[str, set[str]] = {
-    "optuna": {"samplers"},
+    "optuna": {"samplers", "histories", "optuna"},
     "pydantic_ai": {"theorists"},
     "mcp": {"faces"},
     "ray": {"execution"},
     "submitit": {"execution"},
-    "sqlite3": {"journal"},
+    "sqlite3": {"journal", "histories"},
     "click": {"faces"},
     "lark": {"engine"},
     "torch": set(),
@@ -79,6 +106,10 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
         "samplers/classic.py",
         "within a function",
     ): "Optuna takes a third of a second to import, and random search needs none",
+    (
+        "theorists/llm/theorist.py",
+        "within a function",
+    ): "the LLM library takes seconds to import, and only a study that asks a model needs it",
 }
 
 

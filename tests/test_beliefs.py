@@ -201,7 +201,7 @@ def test_going_on_from_what_was_recorded_gives_the_same_beliefs() -> None:
 
 def test_theories_that_join_between_trials_count_at_once() -> None:
     """A mind that has thought about these trials before decides as a fresh one does."""
-    early = _state(12, 4, _planted, ALL[:2])
+    early = _state(7, 4, _planted, ALL[:2])
     warm = Beliefs()
     warm.update(early)
     TheoryPolicy(warm).decide(early, Budget(40))

@@ -251,8 +251,8 @@ def test_an_effect_tells_its_size_in_the_units_of_the_metric() -> None:
 
 
 def test_the_margin_grows_with_the_noise() -> None:
-    small = Judge(ENCODER, {"loss": _surface([lambda p: 0.3 * _down(p)], 0.02)}, {"loss": 1.0}, DEFAULT, DEFAULT)
-    large = Judge(ENCODER, {"loss": _surface([lambda p: 0.3 * _down(p)], 1.0)}, {"loss": 1.0}, DEFAULT, DEFAULT)
+    small = Judge(ENCODER, {"loss": _surface([lambda p: 0.8 * _down(p)], 0.02)}, {"loss": 1.0}, DEFAULT, DEFAULT)
+    large = Judge(ENCODER, {"loss": _surface([lambda p: 0.8 * _down(p)], 1.0)}, {"loss": 1.0}, DEFAULT, DEFAULT)
     claim = _claim("raising dropout from 0.1 to 0.5 lowers loss")
     assert small.answer(claim).holds[0]
     assert not large.answer(claim).holds[0]

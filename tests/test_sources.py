@@ -164,8 +164,9 @@ class TestLibraryDefaults:
         from sklearn import ensemble, linear_model, neural_network, svm
 
         for cls in (
-            svm.SVC, svm.SVR, neural_network.MLPRegressor, ensemble.RandomForestClassifier, ensemble.ExtraTreesRegressor,
-            ensemble.GradientBoostingRegressor, ensemble.HistGradientBoostingClassifier, linear_model.Ridge,
+            svm.SVC, svm.SVR, neural_network.MLPRegressor, ensemble.RandomForestClassifier,
+            ensemble.ExtraTreesRegressor, ensemble.GradientBoostingRegressor,
+            ensemble.HistGradientBoostingClassifier, linear_model.Ridge,
             linear_model.SGDClassifier, linear_model.ElasticNet, linear_model.LogisticRegression,
         ):  # fmt: skip
             name = cls.__name__
@@ -200,7 +201,8 @@ seed: 3
 val:
   batch_size: 512
 """
-JSON = '{\n\t"model": {"hidden_size": 128, "dropout": 0.2, "name": "mlp"},\n  "epochs": 10,\n  "sizes": [1, {"lr": 2}]\n}\n'
+JSON = '{\n\t"model": {"hidden_size": 128, "dropout": 0.2, "name": "mlp"},\n  "epochs": 10,\n'
+JSON += '  "sizes": [1, {"lr": 2}]\n}\n'
 TOML = "# top\n[train]\nlearning_rate = 1e-2 # yes\nlayers = [1, 2]\n[model]\ndepth = 3\n[[runs]]\nlr = 1.0\n"
 
 
@@ -435,7 +437,7 @@ def test_typer_options(tmp_path: Path) -> None:
     _, by = found(
         tmp_path,
         "import typer\napp = typer.Typer()\n@app.command()\n"
-        "def main(lr: float = typer.Option(0.1, help='x'), dropout: float = typer.Option(default=0.2), epochs: int = 3):\n"
+        "def main(lr: float = typer.Option(0.1, help='x'), dropout: float = typer.Option(default=0.2), epochs=3):\n"
         "    print(lr)\napp()\n",
     )
     assert {n: p.default for n, p in by.items()} == {"lr": 0.1, "dropout": 0.2, "epochs": 3}

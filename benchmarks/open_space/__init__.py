@@ -1,1 +1,1 @@
-"""Is the space open? Parameters that matter and are hidden at first, and (elsewhere) patches of code."""
+"""Open search spaces: parameters that are hidden at first, planted patches, and what is found of them."""

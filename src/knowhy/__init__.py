@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from knowhy.model.space import (
         switch as switch,
     )
+    from knowhy.repository import Repo as Repo
     from knowhy.study import Study as Study
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Study": "knowhy.study",
+    "Repo": "knowhy.repository",
     "report": "knowhy.execution.emit",
     "Constraint": "knowhy.model.objective",
     "Objective": "knowhy.model.objective",

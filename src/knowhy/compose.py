@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knowhy.engine.mind import Mind
-from knowhy.errors import SpaceError, SubjectError, UsageError
-from knowhy.model.space import Parameter, Scalar, Space
+from knowhy.errors import SpaceError, StudyMissingError, SubjectError, UsageError
+from knowhy.model.space import Parameter, Point, Scalar, Space
+from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
 from knowhy.settings import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from knowhy.journal import Report as Report
+    from knowhy.model.events import Record
+    from knowhy.model.job import Job
     from knowhy.model.observation import Outcome
+    from knowhy.model.thought import Thought
     from knowhy.ports import Executor, Policy, Subject, Theorist
     from knowhy.subjects.discovery import Discovery
     from knowhy.subjects.script import ScriptSubject
 
 Train = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Theorists to ask beside the built-in one (``provider:model`` or ``replay:STUDY``), and what they may use."""
+
+    names: tuple[str, ...]
+    allowance: Allowance
+    folder: Path
 
 
 def subject(
@@ -86,11 +100,18 @@ def script(
     )
 
 
+def script_with(path: str, space: Space, point: Point) -> str:
+    """The source of the script at ``path`` with ``point`` in it; what it does not have is left out."""
+    own = Space(tuple(p for p in space if p.origin.kind != "declared"))
+    return script(path, own).render({name: value for name, value in point.items() if name in own})
+
+
 def executor(workers: int) -> Executor:
     """Where trials run."""
+    from knowhy.execution.guard import GuardedExecutor
     from knowhy.execution.local import LocalExecutor
 
-    return LocalExecutor(workers)
+    return GuardedExecutor(LocalExecutor(workers))
 
 
 @dataclass(frozen=True)
@@ -134,6 +155,13 @@ def run_once(
     return None
 
 
+def trial_log(study: Path, number: int) -> Path:
+    """Where the trial ``number`` of the study in the folder ``study`` keeps what it printed."""
+    from knowhy.subjects.neighbours import LOG
+
+    return study / "trials" / f"{number:05d}" / LOG
+
+
 def check_journal(path: Path) -> Report:
     """What stands in the journal at ``path``, record by record; raises StudyMissingError, JournalError."""
     from knowhy.journal import check
@@ -153,20 +181,56 @@ def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:
     if strategy not in STRATEGIES:
         raise UsageError(f"there is no strategy {strategy!r}", f"choose one of: {', '.join(STRATEGIES)}")
     if strategy == "theory":
-        from knowhy.engine.policy import TheoryPolicy
+        from knowhy.engine.factors import FactorPolicy
 
-        return TheoryPolicy(mind.beliefs)
+        return FactorPolicy(mind.beliefs)
     from knowhy.samplers.classic import ClassicSampler
     from knowhy.samplers.policy import SamplerPolicy
 
     return SamplerPolicy(strategy, ClassicSampler(strategy, seed))
 
 
-def theorists() -> list[Theorist]:
-    """Who proposes theories."""
-    from knowhy.theorists.builtin import Builtin
+def theorists(asked: Asked | None = None, path: str = "") -> list[Theorist]:
+    """Who proposes theories: the built-in theorist, and those that are asked for, about the code at ``path``.
 
-    return [Builtin()]
+    Raises SettingsError for names, keys or libraries that are not there, StudyMissingError for a study to replay.
+    """
+    from knowhy.theorists.builtin import Builtin
+    from knowhy.theorists.patches import Patches
+
+    found: list[Theorist] = [Patches(), Builtin()]
+    if asked is None or not asked.names:
+        return found
+    from knowhy.theorists.llm.names import check_ready, parse_name
+    from knowhy.theorists.llm.replay import Replayed, recorded
+    from knowhy.theorists.llm.theorist import LanguageModel
+
+    for text in dict.fromkeys(asked.names):
+        if text.startswith("replay:"):
+            found.append(Replayed(recorded(_journal(asked.folder, text.removeprefix("replay:")))))
+            continue
+        name = parse_name(text)
+        check_ready(name, os.environ)
+        found.append(LanguageModel(name, path, asked.allowance, os.environ))
+    return found
+
+
+def dismissed(proposers: Iterable[Theorist]) -> list[Thought]:
+    """End those that think in the background; what they had not said yet."""
+    return [thought for t in proposers if hasattr(t, "close") for thought in t.close()]
+
+
+def _journal(folder: Path, name: str) -> list[Record]:
+    from knowhy.journal import SqliteJournal
+
+    path = folder / name / "journal.db"
+    if not path.exists():
+        raise StudyMissingError(f"there is no study {name} in {folder} to replay", "name one of: knowhy status --study")
+    journal = SqliteJournal(path)
+    try:
+        return list(journal.read())
+    finally:
+        journal.close()
 
 
 def filled(space: Space) -> Space:
@@ -174,3 +238,30 @@ def filled(space: Space) -> Space:
     if not space.active:
         raise SpaceError("the space is empty: there is no active parameter", "declare one, or set active = true")
     return space
+
+
+def likely_role(name: str, default: Scalar) -> tuple[str, float]:
+    """The role that a parameter's name suggests, and how sure that is."""
+    from knowhy.subjects.roles import guess
+
+    # A text says nothing here: its alternatives are those that were run.
+    found = guess(name, True if isinstance(default, str) or default is None else default)
+    return ("other", 0.2) if found is None else (found.role, found.confidence)
+
+
+class Narrowed:
+    """A subject that is asked for no more than it has: what only a history knows is left out of its trials."""
+
+    def __init__(self, inner: Subject, names: frozenset[str]) -> None:
+        """Pass the parameters called ``names`` on."""
+        self._inner, self._names = inner, names
+
+    def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
+        """As the subject within does it; raises SubjectError."""
+        point = {name: value for name, value in proposal.point.items() if name in self._names}
+        return self._inner.prepare(replace(proposal, point=point), required, folder)
+
+
+def narrowed(subject: Subject, space: Space) -> Subject:
+    """``subject`` for a study that has more parameters than the subject's own ``space``."""
+    return Narrowed(subject, frozenset(p.name for p in space))

@@ -7,9 +7,13 @@ from dataclasses import replace
 from typing import Literal
 
 from knowhy.errors import SpaceError, StudyMismatchError
-from knowhy.model.events import ParameterChanged, StudyCreated
+from knowhy.model.events import Event, ParameterChanged, StudyCreated, SubjectAttached
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Choices, Domain, Parameter, Scalar, Space, describe
+from knowhy.model.state import State
+
+HISTORY = "history"
+"""The kind of subject of a study that began with an import."""
 
 SETTINGS = "settings"
 """Who changes the space where a file, or a call that declares it, has changed between two runs."""
@@ -131,3 +135,44 @@ def hull(one: Domain, two: Domain) -> Domain:
         raise SpaceError("a range and a choice have nothing in common", "keep the kind that the parameter has")
     zero = two.scale == "log" and (one.zero or two.zero)
     return replace(two, low=min(one.low, two.low), high=max(one.high, two.high), zero=zero)
+
+
+def began_with_history(state: State) -> bool:
+    """Whether the study began with an import: its ranges are those of the history."""
+    return bool(state.observed) and state.begun == HISTORY
+
+
+def going_on(
+    name: str, state: State, objectives: Sequence[Objective], space: Space, subject: Mapping[str, Scalar]
+) -> list[Event]:
+    """The events by which a study that began with a history goes on with ``subject``, whose parameters are ``space``.
+
+    Its own ranges and defaults stand; they are bound to where the subject has them. What the subject has beyond
+    them is held at its default. Raises SpaceError where a parameter that varies is not there, StudyMismatchError
+    where the study went on with another subject, or has other objectives.
+    """
+    missing = [p.name for p in state.space.active if p.name not in space]
+    if missing:
+        raise SpaceError(
+            f"the history varies {', '.join(missing)}, which the subject does not have",
+            f"it has {', '.join(p.name for p in space) or 'no parameter'}. Import again into another study, with "
+            f"--rename {missing[0]}=NAME for what is called otherwise, or with --parameter for those that count",
+        )
+    created = StudyCreated(name, state.objectives, state.space, state.seed, state.subject, state.version)
+    fresh = state.subject.get("kind") == HISTORY
+    refuse(
+        name,
+        [
+            *differing_goals(created, objectives, ()),
+            *([] if fresh else differing_subject(created, subject)),
+        ],
+    )
+    events: list[Event] = [SubjectAttached(dict(subject))] if fresh else []
+    for parameter in space:
+        if parameter.name not in state.space:
+            held = replace(parameter, active=False)
+            events.append(ParameterChanged(held, "added", "the subject has it, the history does not", "person"))
+        elif (known := state.space[parameter.name]).origin != parameter.origin:
+            bound = replace(known, origin=parameter.origin)
+            events.append(ParameterChanged(bound, "bound", "found in what the study goes on with", "person"))
+    return events

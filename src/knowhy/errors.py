@@ -6,6 +6,7 @@ KnowhyError
 │   ├── SpaceError        correct the parameter or its range
 │   ├── MetricError       name a metric that the subject reports
 │   ├── SubjectError      correct the script or function under study
+│   │   └── PatchError    correct the patch: it does not apply, or may not change what it changes
 │   └── SentenceError     rewrite the claim; ``nearest`` holds one that parses
 ├── StudyError            choose another study, or wait
 │   ├── StudyMissingError    start one with ``knowhy init`` or ``knowhy run SCRIPT``
@@ -52,6 +53,10 @@ class MetricError(UsageError):
 
 class SubjectError(UsageError):
     """Correct the script or function under study."""
+
+
+class PatchError(SubjectError):
+    """Correct the patch: it does not apply, cannot be combined, or changes what it may not change."""
 
 
 class SentenceError(UsageError):

@@ -17,7 +17,7 @@ from knowhy.baseline import metric_error
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.diagnostics import derive
 from knowhy.engine.policy import MENDABLE
-from knowhy.errors import SubjectError
+from knowhy.errors import PatchError, SubjectError
 from knowhy.ledger import Ledger
 from knowhy.model.decision import Budget
 from knowhy.model.events import (
@@ -33,10 +33,12 @@ from knowhy.model.space import same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Running
 from knowhy.ports import Executor, Journal, Policy, Subject, Theorist
-from knowhy.thinking import Thinker, Thought
+from knowhy.thinking import Conclusion, Thinker
 
 INSTANT, SLOW = 0.2, 20.0  # seconds: a single worker whose trials are shorter or longer waits, and decides knowing more
 ATTEMPTS = 3
+HEARING = 0.25  # seconds between two looks at what others have written
+UNLUCKY = 3
 DONE = "the budget is spent"
 STOPPED = "stopped by the person"
 
@@ -103,6 +105,7 @@ class Loop:
         self.due = not self.state.theories or self.behind  # whether beliefs are to be updated
         self.idle = ""  # why the policy proposes nothing more
         self.pace = 0.0  # seconds that the last thoughts took
+        self.heard = 0.0  # when others were listened to
 
     @property
     def state(self) -> State:
@@ -121,7 +124,7 @@ class Loop:
         self.ledger.append(RunStarted(limits.trials, limits.budget, limits.workers, self.policy.name))
         reason = STOPPED
         while not stop():
-            self.catch_up()
+            self.hear()
             self.launch()
             self.think()
             self.launch()
@@ -143,12 +146,14 @@ class Loop:
         self.ledger.append(RunEnded(reason))
         return self.state
 
-    def catch_up(self) -> None:
-        """Take in what others have written; in a space that has changed there may be more to decide."""
-        space = self.state.space
-        self.ledger.catch_up()
-        if self.state.space != space:
-            self.idle = ""
+    def hear(self) -> None:
+        """Take in what others have written, every now and then: theories, parameters, requests for trials."""
+        now = time.monotonic()
+        if now - self.heard >= HEARING:
+            self.heard, known = now, self.state.seq
+            self.ledger.catch_up()
+            if self.state.seq != known:
+                self.idle = ""
 
     def launch(self) -> None:
         """Start what is proposed, and again what was running when an earlier run ended."""
@@ -167,9 +172,10 @@ class Loop:
                 job = self.subject.prepare(trial.proposal, tuple(o.metric for o in self.state.objectives), folder)
                 self.executor.submit(job)
             except (SubjectError, OSError) as error:
-                self.ledger.append(TrialFailed(number, Failure("setup", str(error), 0.0)))
+                failure = Failure("patch" if isinstance(error, PatchError) else "setup", str(error), 0.0)
+                self.ledger.append(TrialFailed(number, failure))
                 self.due, self.idle = True, ""
-                self.refuse_broken(Failure("setup", str(error), 0.0), number)
+                self.refuse_broken(failure, number)
                 continue
             self.running.add(number)
 
@@ -186,15 +192,15 @@ class Loop:
             if not self.running:
                 self.write(self.thinker.take(0.25))
 
-    def write(self, thought: Thought | None) -> None:
-        """Write a thought down, unless others have gone on in the meantime in a way that it could not know of."""
-        if thought is None:
+    def write(self, conclusion: Conclusion | None) -> None:
+        """Write down what a thought came to, unless others have gone on in a way that it could not know of."""
+        if conclusion is None:
             return
-        self.pace = max(thought.seconds, 0.7 * self.pace)
+        self.pace = max(conclusion.seconds, 0.7 * self.pace)
         self.ledger.catch_up()
-        if thought.holds(self.state):
-            self.idle = thought.idle
-            self.ledger.append(*thought.events)
+        if conclusion.holds(self.state):
+            self.idle = conclusion.idle
+            self.ledger.append(*conclusion.events)
         else:
             self.due = True
 
@@ -242,9 +248,13 @@ class Loop:
     def refuse_broken(self, failure: Failure, number: int) -> None:
         """Stop at once where the subject does not even work as it is: more trials would teach nothing."""
         default = same_point(self.state.trials[number].proposal.point, self.state.space.defaults())
-        if self.state.completed or not default or failure.kind not in MENDABLE:
+        if any(t.proposal.purpose != "observe" for t in self.state.completed) or failure.kind not in MENDABLE:
             return
-        self.ledger.append(RunEnded(f"the default configuration failed: {failure.message}"))
+        # With a history the default may never run: several trials that all fail say the same.
+        if not default and (not self.state.observed or self.state.planned - len(self.state.pending) < UNLUCKY):
+            return
+        what = "the default configuration failed" if default else "every trial failed"
+        self.ledger.append(RunEnded(f"{what}: {failure.message}"))
         if failure.kind == "no_metric":
             wanted = tuple(o.metric for o in self.state.objectives)
             raise metric_error(tuple(failure.metrics), wanted, tuple(c.metric for c in self.state.constraints))

@@ -13,6 +13,7 @@ from knowhy.model.observation import Outcome
 from knowhy.model.space import Point
 from knowhy.model.state import State
 from knowhy.model.theory import ParameterRequest, Theory
+from knowhy.model.thought import Thought
 from knowhy.model.trial import Proposal
 
 
@@ -91,6 +92,9 @@ class Theorist(Protocol):
 
     name: str
 
-    def propose(self, state: State) -> Sequence[Theory | ParameterRequest]:
-        """New theories (ids are given by the loop) and requests; pure in ``state``, empty when there is nothing new."""
+    def propose(self, state: State) -> Sequence[Theory | ParameterRequest | Thought]:
+        """New theories (ids are given by the loop), requests, and thoughts that hold such; never waits.
+
+        Pure in ``state`` for theorists that only compute. Empty when there is nothing new.
+        """
         ...

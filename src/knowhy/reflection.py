@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from knowhy.engine import evidence
 from knowhy.engine.adaptation import adapt, last_change
 from knowhy.engine.beliefs import Beliefs, contrast_pairs
 from knowhy.engine.claims import mentions
-from knowhy.model.events import Event, EvidenceUpdated, ParameterChanged, Record, TheoryProposed
+from knowhy.errors import SpaceError
+from knowhy.model.events import (
+    Event,
+    EvidenceUpdated,
+    NoteAdded,
+    ParameterChanged,
+    Record,
+    TheoryProposed,
+    ThoughtEnded,
+)
+from knowhy.model.space import Interval, Parameter
 from knowhy.model.state import State, fold
 from knowhy.model.theory import ParameterRequest, Theory
+from knowhy.model.thought import Thought
 from knowhy.ports import Theorist
 
 PEOPLE = ("person", "settings")
@@ -46,24 +57,56 @@ def _ahead(state: State, events: Sequence[Event]) -> State:
 
 def theories(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> list[Event]:
     """What the theorists have to say: theories that are not old ones in other words, and parameters to open."""
+    return heard(beliefs, [said for theorist in theorists for said in theorist.propose(state)], state)
+
+
+def heard(beliefs: Beliefs, sayings: Sequence[Theory | ParameterRequest | Thought], state: State) -> list[Event]:
+    """What follows from what theorists said, in order; a thought is written down before what it holds."""
     events: list[Event] = []
-    known = list(state.theories.values())
-    for theorist in theorists:
-        for said in theorist.propose(state):
-            if isinstance(said, ParameterRequest):
-                parameter = state.space[said.parameter]
-                if not parameter.active:
-                    opened = replace(parameter, active=True)
-                    events.append(ParameterChanged(opened, "opened", said.reason, said.by))
-                continue
-            theory: Theory = replace(said, id=f"T{len(known) + 1}", after=len(state.order))
-            parsed = beliefs.claims(state, theory.claims)
-            if len(parsed) < len(theory.claims) or any(beliefs.same(state, theory, k) for k in known):
-                continue
-            known.append(theory)
-            events.append(TheoryProposed(theory, beliefs.prior(state, theory.claims)))
-            events += opened_by(theory, {p for c in parsed for p in mentions(c)[0]}, _ahead(state, events))
+    known, space = list(state.theories.values()), state.space
+    for said in _unfolded(sayings):
+        if isinstance(said, Thought):
+            events.append(ThoughtEnded(said))
+            if said.outcome not in ("answered", "cancelled"):
+                told = f"{said.by} was asked ({said.moment}): {said.outcome}. {said.message}".strip()
+                events.append(NoteAdded(f"{told} The built-in theorist goes on alone.", said.by))
+            continue
+        if isinstance(said, ParameterRequest):
+            if said.parameter in space and not space[said.parameter].active:
+                opened = _opened(space[said.parameter], said)
+                space = space.with_parameter(opened)
+                events.append(ParameterChanged(opened, "opened", said.reason, said.by))
+            continue
+        theory: Theory = replace(said, id=f"T{len(known) + 1}", after=len(state.order))
+        parsed = beliefs.claims(state, theory.claims)
+        if len(parsed) < len(theory.claims) or any(beliefs.same(state, theory, k) for k in known):
+            continue
+        known.append(theory)
+        events.append(TheoryProposed(theory, beliefs.prior(state, theory.claims)))
+        events += opened_by(theory, {p for c in parsed for p in mentions(c)[0]}, _ahead(state, events))
+        space = _ahead(state, events).space
     return events
+
+
+def _unfolded(sayings: Sequence[Theory | ParameterRequest | Thought]) -> Iterator[Theory | ParameterRequest | Thought]:
+    for said in sayings:
+        yield said
+        if isinstance(said, Thought):
+            yield from said.theories
+            yield from said.requests
+
+
+def _opened(parameter: Parameter, request: ParameterRequest) -> Parameter:
+    """``parameter``, active, with the range asked for where that is one and holds the default."""
+    domain = parameter.domain
+    if isinstance(domain, Interval) and (request.low is not None or request.high is not None):
+        low = domain.low if request.low is None else request.low
+        high = domain.high if request.high is None else request.high
+        try:
+            return replace(parameter, active=True, domain=replace(domain, low=low, high=high))
+        except SpaceError:
+            pass
+    return replace(parameter, active=True)
 
 
 def opened_by(theory: Theory, names: Iterable[str], state: State) -> list[Event]:

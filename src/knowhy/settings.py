@@ -31,6 +31,10 @@ VARIABLES = {
     "KNOWHY_TIMEOUT": "timeout",
     "KNOWHY_MEMORY": "memory",
     "KNOWHY_STUDY_SEED": "seed",
+    "KNOWHY_THEORIST": "theorist",
+    "KNOWHY_LLM_BUDGET": "llm_budget",
+    "KNOWHY_LLM_TOKENS": "llm_tokens",
+    "KNOWHY_LLM_REQUESTS": "llm_requests",
 }
 
 
@@ -38,13 +42,20 @@ VARIABLES = {
 class Settings:
     """Everything that a run needs, checked.
 
-    ``budget`` and ``timeout`` are in seconds, ``memory`` in bytes. ``given`` names the settings that somebody
+    ``budget`` and ``timeout`` are in seconds, ``memory`` in bytes. ``theorist`` are language models to ask,
+    ``llm_budget`` (US dollars), ``llm_tokens`` and ``llm_requests`` what they may use over the study.
+    ``given`` names the settings that somebody
     set (the others are defaults). ``ranges`` is the section ``parameters`` of the file, None where there is none.
     """
 
     name: str = ""
     folder: Path = Path(".knowhy")
     script: Path | None = None
+    repo: Path | None = None
+    edit: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    command: str = ""
     arguments: tuple[str, ...] = ()
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
@@ -55,6 +66,10 @@ class Settings:
     timeout: float | None = None
     memory: int | None = None
     seed: int = 0
+    theorist: tuple[str, ...] = ()
+    llm_budget: float = 2.0
+    llm_tokens: int = 2_000_000
+    llm_requests: int = 200
     ranges: Mapping[str, Mapping[str, Any]] | None = None
     file: SettingsFile | None = None
     given: frozenset[str] = frozenset()
@@ -101,8 +116,12 @@ def load(
 ) -> Settings:
     """The settings of a call: ``options`` (None counts as absent), then ``environment``, then the file at ``path``.
 
-    Options are ``name``, ``folder``, ``script``, ``metric`` and ``constraint`` (sequences of texts), ``direction``,
+    Options are ``name``, ``folder``, ``script``, ``repo``, ``command``, ``edit``, ``protect``, ``writes``,
+    ``metric`` and ``constraint`` (sequences of texts), ``direction``,
     ``trials``, ``budget``, ``workers``, ``strategy``, ``timeout``, ``memory``, ``seed``. Raises SettingsError.
+    Options are ``name``, ``folder``, ``script``, ``metric`` and ``constraint`` (sequences of texts), ``direction``,
+    ``trials``, ``budget``, ``workers``, ``strategy``, ``timeout``, ``memory``, ``seed``, ``theorist`` (a sequence),
+    ``llm_budget``, ``llm_tokens``, ``llm_requests``. Raises SettingsError.
     """
     settings = Settings()
     if path is not None:
@@ -110,9 +129,11 @@ def load(
     variables = {key: environment[name] for name, key in VARIABLES.items() if environment.get(name)}
     names = {key: name for name, key in VARIABLES.items()}
     settings = _apply(settings, variables, lambda key: f"the environment variable {names[key]}")
-    settings = _apply(settings, options, lambda key: f"--{'study' if key == 'name' else key}")
+    settings = _apply(settings, options, lambda key: f"--{'study' if key == 'name' else key.replace('_', '-')}")
     if not settings.name and settings.script is not None:
         settings = replace(settings, name=_study_name(settings.script))
+    if not settings.name and settings.repo is not None:
+        settings = replace(settings, name=_study_name(Path(settings.repo.resolve().name + "/")))
     return settings
 
 
@@ -150,8 +171,11 @@ def _turned(objectives: tuple[Objective, ...], word: str) -> tuple[Objective, ..
 def _from_file(settings: Settings, file: SettingsFile) -> Settings:
     """``settings`` with what ``file`` says."""
     sections = {
-        "study": ("name", "script", "arguments", "folder", "seed"),
-        "run": ("trials", "budget", "workers", "strategy", "timeout", "memory"),
+        "study": ("name", "script", "arguments", "folder", "seed", "repo", "edit", "protect", "writes", "command"),
+        "run": (
+            *("trials", "budget", "workers", "strategy", "timeout", "memory"),
+            *("theorist", "llm_budget", "llm_tokens", "llm_requests"),
+        ),
     }
     changes: dict[str, Any] = {}
     for section, content in file.values.items():
@@ -175,7 +199,7 @@ def _from_file(settings: Settings, file: SettingsFile) -> Settings:
                         instead(key, sections[section], "setting"),
                     )
                 changes[key] = _parsed(key, raw, file.where(section, key))
-    for key in ("script", "folder"):
+    for key in ("script", "folder", "repo"):
         if key in changes:
             changes[key] = file.path.parent / changes[key]
     changes.setdefault("folder", file.path.parent / settings.folder)
@@ -253,6 +277,27 @@ def _texts(raw: object) -> tuple[str, ...]:
     return tuple(raw)
 
 
+def _globs(raw: object) -> tuple[str, ...]:
+    return (raw,) if isinstance(raw, str) else _texts(raw)
+
+
+def _dollars(raw: object) -> float:
+    try:
+        value = float(str(raw).strip().removeprefix("$")) if not isinstance(raw, bool) else -1.0
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise ValueError(f"{raw!r} is no sum of dollars")
+    return value
+
+
+def _names(raw: object) -> tuple[str, ...]:
+    found = _texts([part.strip() for part in raw.split(",")] if isinstance(raw, str) else raw)
+    if not all(re.fullmatch(r"[a-z]+:\S+", name) for name in found):
+        raise ValueError("a theorist is written provider:model")
+    return found
+
+
 def check_name(raw: object) -> str:
     """``raw`` if it can name a study (and its folder); raises ValueError."""
     if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", raw):
@@ -265,6 +310,11 @@ _PARSERS: dict[str, Callable[[object], Any]] = {
     "folder": lambda raw: Path(_text(raw)),
     "script": lambda raw: raw if isinstance(raw, Path) else Path(_text(raw)),
     "arguments": _texts,
+    "repo": lambda raw: Path(_text(raw)),
+    "edit": _globs,
+    "protect": _globs,
+    "writes": _globs,
+    "command": _text,
     "trials": _count,
     "budget": _duration,
     "workers": _count,
@@ -272,12 +322,21 @@ _PARSERS: dict[str, Callable[[object], Any]] = {
     "timeout": _duration,
     "memory": _memory,
     "seed": _seed,
+    "theorist": _names,
+    "llm_budget": _dollars,
+    "llm_tokens": _whole,
+    "llm_requests": _whole,
 }
 _HINTS = {
     "name": "use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit",
     "folder": "name a folder",
     "script": "name a Python file",
     "arguments": 'write a list such as ["--data", "data.csv"]',
+    "repo": "name the folder of a git repository",
+    "edit": 'write globs such as "src/**/*.py"',
+    "protect": 'write globs such as "evaluate.py"',
+    "writes": 'write globs such as "results/*.json"',
+    "command": 'write a command such as "python train.py"',
     "trials": "write a whole number such as 60",
     "budget": "write a duration such as 90s, 30m or 2h",
     "workers": "write a whole number such as 2",
@@ -285,6 +344,10 @@ _HINTS = {
     "timeout": "write a duration such as 90s, 30m or 2h",
     "memory": "write a size such as 512MB or 4GB",
     "seed": "write a whole number from 0 to 2147483647",
+    "theorist": "such as anthropic:NAME, openai:NAME, google:NAME, ollama:NAME, or replay:STUDY",
+    "llm_budget": "write US dollars such as 2.00",
+    "llm_tokens": "write a whole number such as 2000000",
+    "llm_requests": "write a whole number such as 200",
 }
 
 

@@ -4,26 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, compose, continuity, reflection, views
+from knowhy import __version__, compose, continuity, contributions, folders, views
+from knowhy.asked import AskedPolicy
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
-from knowhy.errors import JournalWriteError, MetricError, SpaceError, StudyError, StudyMissingError, UsageError
+from knowhy.errors import (
+    JournalWriteError,
+    MetricError,
+    SpaceError,
+    StudyError,
+    StudyLockedError,
+    StudyMissingError,
+    UsageError,
+)
+from knowhy.folders import study_names as study_names
 from knowhy.goals import direction as toward
 from knowhy.journal import SqliteJournal
 from knowhy.loop import Limits, run
 from knowhy.model.belief import Judgement
-from knowhy.model.events import Event, StudyCreated, TheoryProposed
+from knowhy.model.events import Event, Record, StudyCreated
 from knowhy.model.objective import Constraint, Direction, Objective
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
-from knowhy.model.theory import Theory
+from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
 from knowhy.parameters import Parameters
+from knowhy.patches import Patches
+from knowhy.proposing import attending
+from knowhy.repository import Desk, Repo
 from knowhy.settings import Strategy, check_name
+
+if TYPE_CHECKING:
+    from knowhy.importing import Imported
+    from knowhy.wishes import Wishes
+
+_PATIENCE = 50
 
 
 class Study:
@@ -52,12 +71,14 @@ class Study:
         self._state = State()
         self._created: StudyCreated | None = None
         self._journal: SqliteJournal | None = None
+        self._desk: Desk | None = None
         if self._journal_path.exists():
             self._journal = SqliteJournal(self._journal_path)
         wanted = None if objectives is None else tuple(Objective(m, toward(d)) for m, d in objectives.items())
         if wanted == ():
             raise MetricError("a study needs an objective", 'write objectives={"val_loss": "minimize"}')
         known = self.state
+        self._wanted = wanted or ()
         self.objectives = wanted or known.objectives or (Objective("val_loss"),)
         self.constraints = tuple(constraints) or (known.constraints if wanted is None else ())
         self.seed = known.seed if self._created else seed
@@ -125,29 +146,43 @@ class Study:
         """The claim ``sentence``, judged by the data so far; raises SentenceError."""
         return self.mind.judge(self._existing(), sentence)
 
-    def suppose(self, sentence: str, because: str = "", title: str = "") -> views.TheoryView:
-        """Add a person's theory, to be judged like any other; raises SentenceError."""
-        state = self._existing()
-        claim = self.mind.judge(state, sentence).claim
-        for theory in state.theories.values():
-            if theory.claims == (claim,):
-                return views.explain(state, self.mind, theory.id).theory
-        theory = Theory(
-            id=f"P{1 + sum(known.by == 'person' for known in state.theories.values())}",
-            title=title or claim,
-            because=because or "a person supposes it",
-            claims=(claim,),
-            by="person",
-            after=state.finished,
-        )
-        named = self.mind.named(state, theory.claims)
-        self._append(
-            [
-                TheoryProposed(theory, self.mind.prior(state, theory.claims)),
-                *reflection.opened_by(theory, named, state),
-            ]
-        )
-        return views.explain(self.state, self.mind, theory.id).theory
+    def suppose(
+        self,
+        sentence: str | Sequence[str],
+        because: str = "",
+        title: str = "",
+        *,
+        question: str = "",
+        refuted_by: str = "",
+        by: str = "person",
+    ) -> views.TheoryView:
+        """Add a theory (of several sentences all must hold), or find the one that says so; raises SentenceError.
+
+        Theories with the same ``question`` are rivals.
+        """
+        said, name = (sentence,) if isinstance(sentence, str) else tuple(sentence), ""
+
+        def make(state: State) -> list[Event]:
+            nonlocal name
+
+            name, events = contributions.theory(state, self.mind, said, because, title, question, refuted_by, by)
+            return events
+
+        self.contribute(make)
+        return next(view for view in self.theories if view.id == name)
+
+    def contribute(self, make: Callable[[State], Sequence[Event]]) -> list[Record]:
+        """Append what ``make`` makes of the state as it is then (see ``contributions``); [] where it makes nothing.
+
+        Works while somebody runs the study. Raises JournalWriteError, or StudyLockedError where others never pause.
+        """
+        for _ in range(_PATIENCE):
+            state = self._existing()
+            events = make(state)
+            records = self._opened().append(events, after=state.seq)
+            if records or not events:
+                return records
+        raise StudyLockedError(f"others keep writing to the study {self.name}", "try again")
 
     @property
     def best_point(self) -> Point:
@@ -160,7 +195,18 @@ class Study:
         state = self._existing()
         if state.subject.get("kind") != "script":
             raise UsageError("this study is not of a script", "write the configuration: knowhy best --write best.json")
-        return compose.script(str(state.subject["path"]), state.space).render(self.best_point)
+        return compose.script_with(str(state.subject["path"]), state.space, self.best_point)
+
+    @property
+    def desk(self) -> Desk:
+        """Its repository, for a study of one."""
+        self._desk = self._desk or Desk(self.path, lambda: self.state)
+        return self._desk
+
+    @property
+    def patches(self) -> Patches:
+        """The changes of code under study, each on or off: list them, add, drop, or write the best as a branch."""
+        return Patches(self.desk, lambda: self.state, self._append, self.mind)
 
     def beside_best(self) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
         """What of the best configuration is not in the script: files beside it by name, words of its command line."""
@@ -195,17 +241,14 @@ class Study:
             raise StudyError(f"the study {self.name} holds results", "start another with another name")
         journal = self._opened()
         with journal.lease():
-            number = 1
-            while (target := self.path.with_name(f"{self.name}.aside-{number}")).exists():
-                number += 1
-            self.path.rename(target)
+            target = folders.set_aside(self.path)
         journal.close()
         self._journal, self._created, self._state = None, None, State()
         return target
 
     def run(
         self,
-        train: compose.Train | str | Path,
+        train: compose.Train | str | Path | Repo,
         space: Space | Iterable[Parameter] | None = None,
         trials: int = 60,
         workers: int = 2,
@@ -215,33 +258,52 @@ class Study:
         memory: int | None = None,
         *,
         arguments: Sequence[str] = (),
+        only_asked: bool = False,
+        theorists: Sequence[str] = (),
+        allowance: Allowance | None = None,
         watch: Callable[[State], None] = lambda state: None,
         judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> views.Overview:
         """Run until the study has ``trials`` trials in all or ``budget`` seconds are spent; go on where it stopped.
 
-        ``train`` is the path of a script, whose parameters are discovered where ``space`` is None, or a function
-        ``train(params, report) -> metrics``. ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
+        ``train`` is the path of a script, whose parameters are discovered where ``space`` is None, a function
+        ``train(params, report) -> metrics``, or a repository (``Repo``).
+        ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
+        What was requested runs first; with ``only_asked``, nothing else does, except the default before all.
+        ``theorists`` are language models to ask (``provider:model``, or ``replay:STUDY``) within ``allowance``.
         ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
         Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
         """
-        subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
-        compose.policy(strategy, self.mind, self.seed)  # a strategy that does not exist must leave no journal behind
+        if space is None and callable(train) and continuity.began_with_history(self.state):
+            space = self.state.space
+        if not isinstance(train, Repo):
+            subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
+        asked = compose.Asked(tuple(theorists), allowance or Allowance(), self.path.parent)
+        compose.policy(strategy, self.mind, self.seed)  # what does not exist must leave no journal behind
+        compose.theorists(asked)
         journal = self._opened()
         with journal.lease():
-            self._agree(journal, whole, described)
+            if isinstance(train, Repo):
+                begun = self.desk.begin(train, timeout, memory)
+                subject, described, whole = begun.subject, begun.described, compose.filled(begun.space)
+                self._agree(journal, whole, described, begun.events)
+                self.desk.begun()
+            else:
+                self._agree(journal, whole, described)
         # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
         mind = Mind()
-        # The cores belong to the trials; the matrices here are too small to gain from more than one.
-        with threadpool_limits(1):
+        with (
+            threadpool_limits(1),  # the cores belong to the trials, and the matrices here are small
+            attending(asked, str(described.get("path") or ""), journal, mind.beliefs, lambda: self.state) as proposers,
+        ):
             run(
                 journal,
-                subject,
+                compose.narrowed(subject, whole) if continuity.began_with_history(self.state) else subject,
                 compose.executor(workers),
-                compose.policy(strategy, mind, self.seed),
-                compose.theorists(),
+                AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed)),
+                proposers,
                 mind.beliefs,
                 limits=Limits(trials, budget, workers),
                 folder=str(self.path / "trials"),
@@ -251,6 +313,24 @@ class Study:
             )
         self.mind = mind
         return self.status
+
+    def import_history(self, source: str | Path, wishes: Wishes | None = None, *, look: bool = False) -> Imported:
+        """Take in the trials of a history: an Optuna storage, a table, an MLflow store, W&B runs, or another study.
+
+        ``wishes`` (a ``knowhy.wishes.Wishes``) count where the guess does not. With ``look``, nothing is written. What
+        is known already is not added again. Raises UsageError, MetricError, SpaceError, StudyLockedError, JournalError.
+        """
+        from knowhy import bringing  # readers of other formats: of no use to a run
+
+        found, asked = bringing.found(source, self._wanted, wishes)
+        seen = bringing.look(found, self.state, self.name, asked)  # what cannot be imported leaves no journal behind
+        if look:
+            return seen
+        journal = self._opened()
+        with journal.lease(), threadpool_limits(1):
+            done = bringing.bring(journal, self.state, found, self.name, self.seed, asked, self.mind.beliefs)
+        self.objectives, self.constraints = self.state.objectives, self.state.constraints
+        return done
 
     def ask(
         self, space: Space | Iterable[Parameter] | None = None, *, trials: int = 60, strategy: Strategy = "theory"
@@ -302,14 +382,20 @@ class Study:
             self._journal = SqliteJournal(self._journal_path)
         return self._journal
 
-    def _agree(self, journal: SqliteJournal, space: Space, subject: Mapping[str, Scalar]) -> None:
+    def _agree(
+        self, journal: SqliteJournal, space: Space, subject: Mapping[str, Scalar], more: Sequence[Event] = ()
+    ) -> None:
         """Begin the journal, or see that it can go on with this space, these objectives and this subject."""
         state = self.state  # read under the lease: another process may have begun the study since it was opened
         if self._created is None:
             created = StudyCreated(
                 self.name, self.objectives, space, self.seed, dict(subject), __version__, self.constraints
             )
-            journal.append([created])
+            journal.append([created, *more])
+            return
+        if continuity.began_with_history(state):
+            journal.append(continuity.going_on(self.name, state, self.objectives, space, subject))
+            self.seed = self._created.seed
             return
         changes, problems = continuity.changes_of_space(self._created, [c for _, c in state.changes], space)
         problems = [
@@ -334,13 +420,3 @@ class Study:
 
     def _append(self, events: Sequence[Event]) -> None:
         self._opened().append(events)
-
-
-def study_names(folder: str | Path) -> list[str]:
-    """The studies in ``folder``, the one worked on last first; without those that were set aside."""
-
-    def touched(path: Path) -> float:
-        return max(part.stat().st_mtime for part in path.parent.glob("journal.db*"))
-
-    found = [path for path in Path(folder).glob("*/journal.db") if ".aside-" not in path.parent.name]
-    return [path.parent.name for path in sorted(found, key=touched, reverse=True)]

@@ -1,6 +1,6 @@
 """Thinking: what follows from a state, as events: beliefs and theories after trials that ended, and the next trials.
 
-A thought is pure in the state that it starts from, so it can go on beside the trials: the loop writes down what
+A conclusion is pure in the state that it starts from, so it can go on beside the trials: the loop writes down what
 came of it, or drops it where the journal has gone on in a way that the thought could not know of.
 """
 
@@ -20,7 +20,7 @@ from knowhy.ports import Policy, Theorist
 
 
 @dataclass(frozen=True, slots=True)
-class Thought:
+class Conclusion:
     """The events that came of ``start``, in order; ``idle`` says why no more trials are proposed, where it is so."""
 
     start: State
@@ -36,6 +36,7 @@ class Thought:
             and state.space == start.space
             and state.theories.keys() == start.theories.keys()
             and state.contrasts.keys() == start.contrasts.keys()
+            and state.requests.keys() >= start.requests.keys()
         )
 
 
@@ -57,7 +58,7 @@ class Thinker:
         """``judged`` is called with each state whose beliefs are new, where the thinking is done."""
         self._policy, self._theorists, self._beliefs, self._judged = policy, theorists, beliefs, judged
         self._thread = ThreadPoolExecutor(1, "knowhy-thinks") if aside else None
-        self._future: Future[Thought] | None = None
+        self._future: Future[Conclusion] | None = None
 
     @property
     def busy(self) -> bool:
@@ -73,7 +74,7 @@ class Thinker:
         self._future = Future()
         self._future.set_result(self._think(state, budget, ready, reflect))
 
-    def take(self, timeout: float | None = 0.0) -> Thought | None:
+    def take(self, timeout: float | None = 0.0) -> Conclusion | None:
         """The thought once it is there, waiting at most ``timeout`` seconds; raises what it raised."""
         if self._future is None or not wait([self._future], timeout).done:
             return None
@@ -86,7 +87,7 @@ class Thinker:
             self._thread.shutdown(wait=True, cancel_futures=True)
         self._future = None
 
-    def _think(self, state: State, budget: Budget, ready: int, reflect: bool) -> Thought:
+    def _think(self, state: State, budget: Budget, ready: int, reflect: bool) -> Conclusion:
         started = time.monotonic()
         events: list[Event] = []
         now, idle = state, ""
@@ -103,7 +104,7 @@ class Thinker:
             decided += [TrialProposed(p) for p in decision.proposals]
             events += decided
             now = foreseen(now, decided)
-        return Thought(state, tuple(events), idle, time.monotonic() - started)
+        return Conclusion(state, tuple(events), idle, time.monotonic() - started)
 
 
 def foreseen(state: State, events: Sequence[Event]) -> State:

@@ -18,6 +18,7 @@ from knowhy.engine.predicates import Answer, Bits, Judge
 from knowhy.engine.surrogate import Fit
 from knowhy.errors import SentenceError, SpaceError
 from knowhy.model.events import BeliefsUpdated, Verdict
+from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Space
 from knowhy.model.state import State
 from knowhy.model.theory import Claim, Effect, OnlyThrough, Theory
@@ -215,10 +216,11 @@ class Beliefs:
 
 
 def _unscored(state: State) -> list[Trial]:
-    """The trials that ended since beliefs were last updated, or else the last one."""
+    """The trials with predictions that ended since beliefs were last updated, and the one that ended last."""
     scored = state.updates[-1].trial if state.updates else None
     at = state.order.index(scored) + 1 if scored in state.order else 0
-    return [state.trials[i] for i in state.order[at:] or state.order[-1:]]
+    since = [state.trials[i] for i in state.order[at:-1]]
+    return [*(t for t in since if t.proposal.predictions), state.trials[state.order[-1]]]
 
 
 def share(bits: Bits) -> float:
@@ -250,10 +252,10 @@ def contrast_pairs(state: State, contrast: str) -> list[tuple[float | None, floa
             if arm.contrast != contrast:
                 continue
             if isinstance(t, Failed):
-                if t.failure.kind not in ("lost", "setup"):
+                if t.failure.kind not in SAYS_NOTHING:
                     arms.setdefault(arm.pair, {})[arm.treatment] = None
             elif metric in t.observation.metrics:
-                arms.setdefault(arm.pair, {})[arm.treatment] = t.observation.metrics[metric]
+                arms.setdefault(arm.pair, {})[arm.treatment] = t.observation.metrics[metric] - arm.expected
     return [(a[True], c) for _, a in sorted(arms.items()) if True in a and (c := a.get(False)) is not None]
 
 

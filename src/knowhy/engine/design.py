@@ -13,6 +13,7 @@ from knowhy.engine.encoding import Array
 from knowhy.engine.information import failure_information, information, pending_weights
 from knowhy.engine.posterior import Posterior, place
 from knowhy.engine.predicates import Bits
+from knowhy.engine.standing import attention
 from knowhy.model.space import Point, Scalar
 from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Theory
 from knowhy.model.trial import Predictive, Stake
@@ -44,7 +45,8 @@ class Lesson:
 def open_theories(beliefs: Beliefs, posterior: Posterior) -> Open:
     """Theories that neither hold nor fail in nearly all draws.
 
-    A theory about an objective, or one that a person proposed, counts twice as much as another.
+    A theory about an objective, or one that a person proposed, counts twice as much as another; all counts are times
+    the attention that the record of the proposer earns.
     """
     state = posterior.state
     objectives = {o.metric for o in state.objectives}
@@ -59,7 +61,8 @@ def open_theories(beliefs: Beliefs, posterior: Posterior) -> Open:
             continue
         chosen.append(theory)
         bits.append(b)
-        weights.append((1.0 if objectives & set(named) or fails else 0.5) * (2.0 if theory.by == "person" else 1.0))
+        wanted = 2.0 if theory.by == "person" else attention(state, theory.by)
+        weights.append((1.0 if objectives & set(named) or fails else 0.5) * wanted)
         metrics.append(named)
     stacked = np.array(bits) if bits else np.zeros((0, 1), dtype=bool)
     return Open(tuple(chosen), stacked, np.array(weights), tuple(metrics))
@@ -137,7 +140,7 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
     encoder = posterior.encoder
     default = posterior.rows([posterior.state.space.defaults()])[0]
     best = posterior.rows([posterior.incumbent.proposal.point])[0] if posterior.incumbent else default
-    elsewhere = encoder.sample(2, seed)
+    elsewhere = encoder.snap(encoder.sample(2, seed))
     pairs = []
     known = 1 if posterior.deterministic else 2
     entropy = open_.bits.mean(axis=1) * (1 - open_.bits.mean(axis=1)) * open_.weights if len(open_.theories) else []
@@ -158,6 +161,8 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
                 two = encoder.rule_out(two)
                 if (two[0] == two[1]).all():
                     continue  # what the parameter depends on is held where it does not count
+                if np.abs(encoder.snap(two) - two).max() > 1e-4:
+                    continue  # no such pair exists: a condition or an exclusion is in the way
                 # An arm that has run before is known: its other half is a candidate on its own.
                 if not any(posterior.runs.get(place(r), 0) >= known for r in two):
                     pairs.append(two)

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from knowhy.engine.exclusion import apart
 from knowhy.model.space import Choices, Interval, Parameter, Point, Scalar, Space
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -111,7 +112,7 @@ class Encoder:
                 at = np.argmax(out[:, s], axis=1)
                 out[:, s] = 0.0
                 out[np.arange(len(out)), s.start + at] = _HALF
-        return self.rule_out(out)
+        return self.rule_out(apart(self.space, self.names, self.slices, out))
 
     @cached_property
     def conditional(self) -> tuple[tuple[int, Parameter], ...]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import log_ndtr
 
-from knowhy.engine import surrogate
+from knowhy.engine import opinions, surrogate
 from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior
 from knowhy.model.space import Point
@@ -52,14 +52,21 @@ def believe_pending(
     return tuple(out), grown
 
 
-def acquisition(posterior: Posterior, pending: Sequence[Point], rng: np.random.Generator) -> Callable[[Array], Array]:
-    """Log expected improvement (log standard units) times the chances to succeed and to keep the constraints."""
+def acquisition(
+    posterior: Posterior, pending: Sequence[Point], rng: np.random.Generator, tilt: Array | None = None
+) -> Callable[[Array], Array]:
+    """Log expected improvement (log standard units) times the chances to succeed and to keep the constraints.
+
+    ``tilt`` weighs the draws by what proposers hold probable (see ``opinions``).
+    """
     waiting = posterior.rows(list(pending)) if pending else np.zeros((0, posterior.encoder.columns))
     several = len(posterior.state.objectives) > 1
     gain = _chebyshev(posterior, waiting, rng) if several else _single(posterior, waiting)
 
     def score(rows: Array) -> Array:
         out = gain(rows) + np.log(np.maximum(posterior.success(rows), 1e-9))
+        if tilt is not None:
+            out = out + opinions.favour(posterior, tilt, posterior.candidates[1], rows)
         for c in posterior.state.constraints:
             response = posterior.response(c.metric)
             values = response.transform.back(response.draws(rows))
@@ -122,15 +129,27 @@ def _chebyshev(posterior: Posterior, waiting: Array, rng: np.random.Generator) -
 
 
 def maximise(
-    posterior: Posterior, score: Callable[[Array], Array], starts: Array, seed: int, rng: np.random.Generator
+    posterior: Posterior,
+    score: Callable[[Array], Array],
+    starts: Array,
+    seed: int,
+    rng: np.random.Generator,
+    asked: Array | None = None,
 ) -> tuple[Array, Array]:
-    """The best rows found for ``score`` (best first) with their scores: a pool, then local moves around the top."""
+    """The best rows found for ``score`` (best first) with their scores: a pool, then local moves around the top.
+
+    ``asked`` are rows that somebody asked for: they are in the pool, and are among the rows returned.
+    """
     encoder = posterior.encoder
     pool = [encoder.sample(_POOL * (1 + (encoder.groups > 6)), seed)]
     for start in starts[:3]:
         pool += [encoder.neighbours(start, 48, 0.2, rng), encoder.neighbours(start, 48, 0.05, rng)]
+    if asked is not None and len(asked):
+        pool.append(asked)
     rows = encoder.snap(np.concatenate(pool))
     values = score(rows)
+    wanted = slice(len(rows) - (0 if asked is None else len(asked)), None)
+    kept = (rows[wanted], values[wanted])
     for i in range(_ROUNDS):
         top = np.argsort(-values)[:_TOP]
         spread = 0.12 * 0.5**i
@@ -138,5 +157,6 @@ def maximise(
         near = encoder.snap(np.concatenate([*moved, encoder.swaps(rows[top[:3]])]))
         rows = np.concatenate([rows[top], near])
         values = np.r_[values[top], score(near)]
+    rows, values = np.concatenate([rows, kept[0]]), np.r_[values, kept[1]]
     order = np.argsort(-values)
     return rows[order], values[order]

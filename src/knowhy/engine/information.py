@@ -23,6 +23,11 @@ def binary_entropy(p: Array) -> Array:
     return np.asarray(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)))
 
 
+def entropy_of(p: float) -> float:
+    """Entropy of one bit that is set with probability ``p``, in bits."""
+    return float(binary_entropy(np.array(p)))
+
+
 def information(
     bits: Bits, values: Array, noise: float, rng: np.random.Generator, weights: Array | None = None
 ) -> Array:

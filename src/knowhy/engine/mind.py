@@ -7,19 +7,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from knowhy.engine import claims, design
+from knowhy.engine import claims, design, opinions
 from knowhy.engine.beliefs import Beliefs, contrast_pairs, known_metrics, share
 from knowhy.engine.encoding import Array
+from knowhy.engine.factors import FactorPolicy
+from knowhy.engine.foresight import foresee
 from knowhy.engine.information import information
-from knowhy.engine.policy import TheoryPolicy
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import LEVELS, Bits
-from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
+from knowhy.engine.switches import SwitchEffect, Where, switch_effects
+from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect, Swayed
 from knowhy.model.decision import Budget, Option
-from knowhy.model.space import same_point
+from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import OnlyThrough, Scope, Theory
-from knowhy.model.trial import Completed, Failed
+from knowhy.model.trial import Completed, Failed, Proposal
 
 
 class Mind:
@@ -28,18 +30,30 @@ class Mind:
     def __init__(self) -> None:
         """Start with empty caches."""
         self.beliefs = Beliefs()
-        self.policy = TheoryPolicy(self.beliefs)
+        self.policy = FactorPolicy(self.beliefs)
 
     def options(self, state: State) -> tuple[Option, ...]:
         """What it would consider running next, the one it would take first."""
-        trials = max(state.run.trials if state.run else 0, len(state.trials) + 12)
+        trials = max(state.run.trials if state.run else 0, state.planned + 12)
         decision = self.policy.decide(state, Budget(trials))
         taken = tuple(
-            Option(p.purpose, p.point, p.reason, p.expected_bits, 0.0, self.beliefs.posterior(state).cost["median"])
+            Option(
+                p.purpose,
+                p.point,
+                p.reason,
+                p.expected_bits,
+                0.0,
+                self.beliefs.posterior(state).cost["median"],
+                int(len(decision.proposals) > 1),
+            )
             for p in decision.proposals
         )
         points = [o.point for o in taken]
         return taken + tuple(o for o in decision.considered if not any(same_point(o.point, p) for p in points))
+
+    def foresee(self, state: State, points: Sequence[Point]) -> tuple[Proposal, ...]:
+        """What is expected of trials at ``points`` (complete), run on one seed: outcomes, bits, what theories stake."""
+        return foresee(self.beliefs, state, points, purpose="learn", reason="")
 
     def prior(self, state: State, sentences: Sequence[str]) -> float:
         """The share of prior draws in which all ``sentences`` hold."""
@@ -140,6 +154,10 @@ class Mind:
             out.append(MainEffect(name, metric, values, mean, _floats(low), _floats(high), b, a, c))
         return tuple(sorted(out, key=lambda e: -e.importance))
 
+    def switches(self, state: State, names: tuple[str, ...], where: Where) -> dict[str, SwitchEffect]:
+        """What turning each of ``names`` on does to the first objective."""
+        return switch_effects(self.beliefs, state, names, where)
+
     def incumbent(self, state: State) -> Incumbent | None:
         """The best configuration known, judged by the posterior, not by its luckiest run."""
         posterior = self.beliefs.posterior(state)
@@ -179,6 +197,10 @@ class Mind:
             bool(evidence and evidence.certified),
             abs(scale),
         )
+
+    def swayed(self, state: State) -> tuple[Swayed, ...]:
+        """Every opinion that was given, and what it would do to the belief in its claims."""
+        return opinions.swayed(self.beliefs, self.beliefs.posterior(state))
 
     def calibration(self, state: State) -> Calibration:
         """Whether outcomes fell where they were predicted, and whether bits came as expected."""

@@ -13,12 +13,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from knowhy.engine import design, improvement
+from knowhy.engine import design, improvement, opinions
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior, place
 from knowhy.engine.proposals import improve_reason, learn_reason, propose, trial_seed
 from knowhy.engine.verification import verify
+from knowhy.engine.wishes import Wished, wished
 from knowhy.model.decision import Budget, Decision, Option
 from knowhy.model.space import Point
 from knowhy.model.state import State
@@ -27,7 +28,7 @@ from knowhy.model.trial import Failed, Proposal, Purpose
 LEARN_FIRST, LEARN_LAST = 0.8, 0.1
 ROUNDS = 6  # as many wins in a row certify
 TWO_THEORIES = (60, 100)  # budgets from which one and two theories are verified beside the incumbent
-MENDABLE = ("exit", "no_metric", "setup")
+MENDABLE = ("exit", "no_metric", "setup", "patch", "tampered")
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
 _NOTHING = 0.003  # expected improvement, in spreads, below which the search is over
 
@@ -47,10 +48,10 @@ class TheoryPolicy:
 
     def decide(self, state: State, budget: Budget) -> Decision:
         """The next trial or contrast pair; an empty decision means stop."""
-        left = budget.trials - len(state.trials)
+        left = budget.trials - state.planned
         if left <= 0:
             return Decision((), "the budget of trials is spent")
-        if not state.trials or (_broken(state) and not state.pending):
+        if not state.trials or (broken(state) and not state.pending):
             point = state.space.defaults()
             first = propose(state, point, "learn", "the default configuration is what all else is measured against")
             return Decision((first,), first.reason)
@@ -87,24 +88,29 @@ class TheoryPolicy:
         return self._spread(state, posterior, "no trial has finished with numbers yet: looking elsewhere")
 
     def _spread(self, state: State, posterior: Posterior, reason: str) -> Decision:
+        asked = wished(posterior)
         rows = posterior.encoder.snap(posterior.encoder.sample(64, state.seed + 17))
+        if len(asked.rows) and state.next_trial % 2:
+            # While no model can tell one candidate from another, what somebody asked for is as good as any.
+            rows = np.concatenate([asked.rows, rows])
         tried = {place(r) for r in posterior.rows([t.proposal.point for t in state.trials.values()])}
         new = [r for r in rows if place(r) not in tried] or list(rows)
         likely = [r for r, p in zip(new, posterior.success(np.array(new)), strict=True) if p >= 0.5]
         row = (likely or new)[0]
         made = propose(state, posterior.encoder.decode(row)[0], "learn", reason, row=row, posterior=posterior)
-        return Decision((made,), reason)
+        return Decision((replace(made, proposer=asked.proposer(row)),), reason)
 
     def _explore(self, state: State, posterior: Posterior, budget: Budget) -> Decision:
         seed = state.seed + 1009 * state.next_trial
         rng = np.random.default_rng([state.seed, state.next_trial])
         pending = [t.proposal.point for t in state.pending]
         open_ = design.open_theories(self.beliefs, posterior)
-        score = improvement.acquisition(posterior, pending, rng)
+        score = improvement.acquisition(posterior, pending, rng, opinions.weights(self.beliefs, posterior))
+        asked = wished(posterior)
         tried = posterior.candidates[1]
         mean, _ = posterior.expected(state.objective.metric, tried)
         starts = tried[np.argsort(state.objective.sign * mean)] if len(tried) else tried
-        rows, gains = improvement.maximise(posterior, score, starts, seed, rng)
+        rows, gains = improvement.maximise(posterior, score, starts, seed, rng, asked.rows)
         rows, gains = _fresh(posterior, rows, gains, pending)
         considered: list[Option] = []
         improve_lesson = self._lesson(posterior, open_, rows[:12], pending, seed)
@@ -115,7 +121,7 @@ class TheoryPolicy:
         option = _option("improve", posterior, rows[at], float(improve_lesson.total[at]), gain)
         considered.append(option)
         wants = self._wants_to_learn(state, budget)
-        learn = self._best_lesson(posterior, open_, pending, seed, budget, score)
+        learn = self._best_lesson(posterior, open_, pending, seed, budget, score, asked)
         if learn is not None:
             chosen_rows, bits, per_theory = learn
             chances = np.exp(score(chosen_rows))
@@ -125,7 +131,7 @@ class TheoryPolicy:
                 for row, chance in zip(chosen_rows, chances, strict=True)
             )
             if (wants and bits / len(chosen_rows) > _DULL) or gain < _NOTHING < bits:
-                return self._learn(state, posterior, open_, chosen_rows, per_theory, considered)
+                return self._learn(state, posterior, open_, chosen_rows, per_theory, considered, asked)
         stakes_bits = improve_lesson.bits[:, at] if len(open_.theories) else np.zeros(0)
         middle, sd = posterior.expected(state.objective.metric, rows[at : at + 1])
         reason = improve_reason(posterior, float(middle[0]), float(sd[0]))
@@ -139,6 +145,7 @@ class TheoryPolicy:
             bits=stakes_bits,
             open_=open_,
         )
+        made = replace(made, proposer=asked.proposer(rows[at]))
         return Decision((made,), reason, (), tuple(considered))
 
     def _lesson(
@@ -166,6 +173,7 @@ class TheoryPolicy:
         seed: int,
         budget: Budget,
         score: Callable[[Array], Array],
+        asked: Wished,
     ) -> tuple[Array, float, Array] | None:
         """The rows (one, or two for a contrast) that teach most per cost, their bits in all, and bits by theory.
 
@@ -173,12 +181,12 @@ class TheoryPolicy:
         """
         if not len(open_.theories):
             return None
-        rows = design.candidates(self.beliefs, posterior, open_, seed)
+        rows = asked.among(design.candidates(self.beliefs, posterior, open_, seed))
         lesson = design.lessons(posterior, open_, rows, pending, seed)
         worth = lesson.total / self._cost(posterior, rows, budget)
         close = np.flatnonzero(worth >= 0.8 * worth.max())
         at = int(close[np.argmax(score(rows[close]))])
-        if budget.trials - len(posterior.state.trials) < 2:
+        if budget.trials - posterior.state.planned < 2:
             return rows[at : at + 1], float(lesson.total[at]), lesson.bits[:, at]
         pairs, totals, pair_bits = design.contrasts(self.beliefs, posterior, open_, seed)
         if len(pairs):
@@ -205,6 +213,7 @@ class TheoryPolicy:
         rows: Array,
         bits: Array,
         considered: Sequence[Option],
+        asked: Wished,
     ) -> Decision:
         made: list[Proposal] = []
         for i, row in enumerate(rows):
@@ -220,7 +229,7 @@ class TheoryPolicy:
                 open_=open_,
                 seed=trial_seed(state, state.next_trial),
             )
-            made.append(proposal)
+            made.append(replace(proposal, proposer=asked.proposer(row)))
         reason = learn_reason(state, open_, bits, len(rows))
         made = [replace(p, reason=reason) for p in made]
         return Decision(tuple(made), reason, (), tuple(considered))
@@ -248,13 +257,13 @@ def learning_share(progress: float) -> float:
 
 
 def _progress(state: State, budget: Budget) -> float:
-    share = len(state.trials) / max(budget.trials, 1)
+    share = state.planned / max(budget.trials, 1)
     if budget.seconds:
         share = max(share, (state.spent + state.time - state.run_started) / budget.seconds)
     return min(share, 1.0)
 
 
-def _broken(state: State) -> bool:
+def broken(state: State) -> bool:
     """Whether nothing has worked yet and the default itself failed for a reason that a person can mend."""
     ended = [state.trials[i] for i in state.order]
     return bool(ended) and all(isinstance(t, Failed) and t.failure.kind in MENDABLE for t in ended)

@@ -20,6 +20,7 @@ from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
 from knowhy.engine.surface import Remembered, Surface
+from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import OnlyThrough
@@ -79,8 +80,7 @@ class Posterior:
         self._memory = {} if memory is None else memory
         self.structures = tuple(structures)
         ended: list[Trial] = [state.trials[i] for i in state.order]
-        # A lost worker or a full disk says nothing about the configuration.
-        self._ended = [t for t in ended if not (isinstance(t, Failed) and t.failure.kind in ("lost", "setup"))]
+        self._ended = [t for t in ended if not (isinstance(t, Failed) and t.failure.kind in SAYS_NOTHING)]
         self.completed = [t for t in self._ended if isinstance(t, Completed)]
         self.failed = [t for t in self._ended if isinstance(t, Failed)]
         covering = Encoder.covering(state.space, [t.proposal.point for t in self._ended])
@@ -297,7 +297,7 @@ class Posterior:
                 at = None  # fresh runs speak against it: it holds no place
         if held is not None and at is not None:
             draws = objective.sign * self.response(objective.metric).draws(rows[[leader, at]])
-            left = self.state.run.trials - len(self.state.trials) if self.state.run else 0
+            left = self.state.run.trials - self.state.planned if self.state.run else 0
             # Changing horses is for those who have trials left to verify another with, and to spare.
             kept = left < _SPARE
             if kept or np.mean(draws[:, 0] < draws[:, 1]) < _CLEARLY:

@@ -10,6 +10,8 @@ import numpy as np
 from knowhy.engine.encoding import Array
 from knowhy.engine.response import Transform
 
+SMALL = 0.25  # standard deviations of the outcomes: what is smaller matters to nobody (Cohen 1988 calls 0.2 small)
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -23,7 +25,7 @@ class Surface:
     @property
     def margin(self) -> float:
         """The smallest change that counts by default, in standard units."""
-        return max(0.1, 0.5 * self.noise)
+        return max(SMALL, 0.5 * self.noise)
 
 
 class Remembered:

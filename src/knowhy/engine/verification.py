@@ -11,6 +11,7 @@ from knowhy.engine.metric_names import goal
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import propose, trial_seed
 from knowhy.model.decision import Decision
+from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Point, Scalar, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import Better, Claim, Effect, Theory
@@ -24,7 +25,7 @@ def verify(beliefs: Beliefs, state: State, posterior: Posterior, left: int) -> D
 
     None when nothing is left that ``left`` trials could certify.
     """
-    live = [c for c in state.contrasts.values() if _alive(state, posterior, c)]
+    live = [c for c in state.contrasts.values() if c.background != "mirrored" and _alive(state, posterior, c)]
     new: list[Contrast] = []
     if not any(not c.theory for c in live):
         new += _best(state, posterior)
@@ -40,6 +41,22 @@ def verify(beliefs: Beliefs, state: State, posterior: Posterior, left: int) -> D
     if not active:
         return None
     return _round(beliefs, state, posterior, active, tuple(c for c in new if c in active))
+
+
+def test(beliefs: Beliefs, state: State, posterior: Posterior, theory: str) -> Decision | None:
+    """One fresh pair for the contrasts of ``theory`` ("" for the best configuration against the default).
+
+    They are registered where they are not yet. None where pairs cannot certify it, or not any more.
+    """
+    known = [c for c in state.contrasts.values() if c.theory == theory]
+    new: tuple[Contrast, ...] = ()
+    if not theory:
+        known = [c for c in known if _alive(state, posterior, c)]
+        new = () if known else tuple(_best(state, posterior))
+    elif not known and theory in state.theories:
+        new = contrasts_for(beliefs, state, posterior, state.theories[theory], len(state.contrasts))
+    active = [*known, *new]
+    return _round(beliefs, state, posterior, active, new) if active else None
 
 
 def _alive(state: State, posterior: Posterior, contrast: Contrast) -> bool:
@@ -79,7 +96,15 @@ def _candidates(beliefs: Beliefs, state: State) -> list[Theory]:
         return theory.by != "person", not about, state.priors.get(theory.id, 0.5) - state.beliefs[theory.id]
 
     likely = [t for t in state.theories.values() if t.id not in tried and state.beliefs.get(t.id, 0.0) >= _LIKELY]
+    likely = [t for t in likely if not _of_patches(beliefs, state, t)]
     return sorted(likely, key=rank)
+
+
+def _of_patches(beliefs: Beliefs, state: State, theory: Theory) -> bool:
+    """Whether a theory is of patches alone, where there are several: mirrored pairs test those all at once."""
+    named = {n for c in beliefs.claims(state, theory.claims) for n in claims.mentions(c)[0]}
+    several = sum(p.role == PATCH_ROLE for p in state.space.active) > 1
+    return several and bool(named) and all(state.space[n].role == PATCH_ROLE for n in named)
 
 
 def contrasts_for(
@@ -119,7 +144,10 @@ def _contrast(state: State, posterior: Posterior, theory: Theory, claim: Claim, 
     if claim.scope.kind == "average":
         control, treatment = ({**parents, claim.parameter: v} for v in ends)
         return Contrast(name, theory.id, claim.metric, direction, control, treatment, "random", margin)
-    points = [state.space.complete({**base, **parents, claim.parameter: v}) for v in ends]
+    base = {**base, **parents}
+    for end in ends:  # what either end rules out is off in both arms
+        base = {**base, **state.space.complete({**base, claim.parameter: end}, keep=[claim.parameter])}
+    points = [state.space.complete({**base, **parents, claim.parameter: v}, keep=[claim.parameter]) for v in ends]
     return Contrast(name, theory.id, claim.metric, direction, points[0], points[1], "fixed", margin)
 
 
@@ -127,9 +155,11 @@ def _arms(state: State, contrasts: list[Contrast], base: Point, pair: int) -> li
     """The distinct configurations of a round, each with the places that it fills."""
     made: list[tuple[dict[str, Scalar], list[Arm]]] = []
     for contrast in contrasts:
-        background = base if contrast.background == "random" else {}
+        # What the treatment rules out is off in both arms: they differ in nothing else.
+        whole = state.space.complete({**base, **contrast.treatment}, keep=contrast.treatment)
+        background = whole if contrast.background == "random" else {}
         for treatment, setting in ((False, contrast.control), (True, contrast.treatment)):
-            point = state.space.complete({**background, **setting})
+            point = state.space.complete({**background, **setting}, keep=setting)
             arm = Arm(contrast.id, pair, treatment)
             place = next((arms for p, arms in made if same_point(p, point)), None)
             if place is None:

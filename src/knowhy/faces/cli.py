@@ -21,9 +21,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("demo", "demo", "Study a small neural network on digits; takes about a minute."),
     "init": ("init", "init", "Run a script once, list what was found, write knowhy.toml."),
     "run": ("run", "run", "Learn, improve, verify; goes on where it stopped."),
+    "patch": ("patch", "patch", "Changes of code as parameters: add, list, show, drop."),
     "status": ("read", "status", "Show where a study stands."),
     "best": ("read", "best", "Show the best configuration, or write it into a script."),
     "theories": ("read", "theories", "List the theories with their beliefs, rivals together."),
+    "theorists": ("theorists", "theorists", "Show who proposed what, how it fared, and what it cost."),
     "explain": ("read", "explain", "Tell all that is known about one theory."),
     "next": ("read", "next_", "Show what runs, or would run next, and why."),
     "trials": ("read", "trials", "List every trial."),
@@ -33,7 +35,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "freeze": ("space", "freeze", "Hold a parameter at its default from now on."),
     "believe": ("claims", "believe", "Judge any claim by the data so far."),
     "suppose": ("claims", "suppose", "Add a theory of your own."),
+    "import": ("histories", "import_", "Take in trials from Optuna, CSV, MLflow, W&B, results.tsv or a study."),
+    "export": ("histories", "export", "Write the trials for Optuna, pandas or a spreadsheet."),
     "report": ("report", "report", "Write the report as HTML or Markdown."),
+    "mcp": ("mcp", "mcp", "Serve the project to a coding agent (MCP)."),
+    "agent": ("agent", "agent", "Teach a coding agent to use knowhy."),
     "doctor": ("doctor", "doctor", "Check the journal, the folders and the versions."),
 }
 

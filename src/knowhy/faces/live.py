@@ -181,12 +181,12 @@ class LiveView:
     def _head(self, state: State, width: int) -> list[render.Line]:
         """Name, progress, time."""
         assert state.run is not None
-        total, ended = state.run.trials, state.finished
+        total, ended = state.run.trials, state.finished - len(state.observed)
         elapsed = time.monotonic() - self._started
         durations = [
             t.observation.duration if isinstance(t, Completed) else t.failure.duration
             for t in state.trials.values()
-            if isinstance(t, (Completed, Failed))
+            if isinstance(t, (Completed, Failed)) and t.proposal.purpose != "observe"
         ]
         budget = None if state.run.budget is None else state.run.budget - state.spent - elapsed
         left = forecast.time_left(elapsed, len(state.order) - self._before, durations, total - ended, budget)

@@ -105,9 +105,10 @@ def overview_lines(view: Overview) -> list[Line]:
         lines.append(row("best", "none: no trial that completed keeps the constraints"))
     else:
         lines.append(row("best", "none: no trial completed; why is told by: knowhy trials"))
-    purposes = ", ".join(f"{count} to {name}" for name, count in view.purposes.items() if count)
+    imported = view.purposes.get("observe", 0)
+    purposes = ", ".join(f"{count} to {name}" for name, count in view.purposes.items() if count and name != "observe")
     total = f" of {view.total}" if view.total else ""
-    trials = f"{view.done + view.failed}{total} ended"
+    trials = f"{view.done + view.failed - imported}{total} ended{f' beside {imported} imported' if imported else ''}"
     if view.failed:
         trials += f", {view.failed} of them failed"
     if view.running or view.waiting:

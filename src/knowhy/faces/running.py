@@ -16,6 +16,8 @@ from knowhy import loop
 from knowhy.errors import KnowhyError
 from knowhy.faces import live, render, render_theories
 from knowhy.model.space import Space
+from knowhy.model.thought import Allowance
+from knowhy.repository import Repo
 from knowhy.settings import Settings
 from knowhy.study import Study
 from knowhy.views import TheoryView, words
@@ -50,7 +52,7 @@ def stoppable() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def carry_out(study: Study, settings: Settings, script: Path, space: Space) -> None:
+def carry_out(study: Study, settings: Settings, script: Path | Repo, space: Space | None) -> None:
     """Run ``study`` as ``settings`` say and tell how it went; exits with 130 where the person stopped it."""
     with stoppable() as stop, live.watcher() as view:
         study.run(
@@ -63,6 +65,8 @@ def carry_out(study: Study, settings: Settings, script: Path, space: Space) -> N
             timeout=settings.timeout,
             memory=settings.memory,
             arguments=settings.arguments,
+            theorists=settings.theorist,
+            allowance=Allowance(settings.llm_budget, settings.llm_tokens, settings.llm_requests),
             watch=view.watch,
             judged=view.judged,
             stop=stop,

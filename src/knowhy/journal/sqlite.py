@@ -86,9 +86,10 @@ class SqliteJournal:
         with self._guard:
             self._database.close()
 
-    def append(self, events: Iterable[Event]) -> list[Record]:
+    def append(self, events: Iterable[Event], *, after: int | None = None) -> list[Record]:
         """Write ``events`` at the end in one transaction, all or none; on disk when this returns.
 
+        With ``after``, only where record ``after`` is still the last: else nothing is written, and the list is empty.
         Raises JournalWriteError (nothing was written), JournalDamagedError (the chain does not hold) and
         StudyLockedError (this instance's lease was taken over, or the file stays locked).
         """
@@ -104,6 +105,8 @@ class SqliteJournal:
                 self._database.check_place()
                 now = float(self._clock())
                 link, _ = self._batch(self._verified, None)
+                if after is not None and link.seq != after:
+                    return []
                 rows = list(extend(link, now, FORMAT, bodies))
                 for row in rows:
                     self._insert(row)
@@ -175,6 +178,15 @@ class SqliteJournal:
                 self._release()
         finally:
             _leases_here.discard(token)
+
+    def holder(self) -> Holder | None:
+        """The process that controls the study, None where none does as far as can be seen from here."""
+        with self._guard, self._database.mapped("read"):
+            row = self._database.run("SELECT held, host, pid, birth FROM lease").fetchone()
+        if row is None or not row[0]:
+            return None
+        found = Holder(str(row[1]), int(row[2]), str(row[3]))
+        return None if lives(found) is False else found
 
     def refresh(self) -> None:
         """Show a sign of life of the holder; cheap, so that a loop may call it at every turn.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knowhy.model.space import Point, Scalar
+from knowhy.model.thought import Opinion
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +91,14 @@ class Calibration:
     inside_90: float
     expected_bits: float
     gained_bits: float
+
+
+@dataclass(frozen=True, slots=True)
+class Swayed:
+    """An opinion and what it would do: prior and belief of its claims without opinions, and with all of them."""
+
+    opinion: Opinion
+    prior: float
+    prior_with: float
+    belief: float
+    belief_with: float

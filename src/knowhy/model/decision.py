@@ -18,7 +18,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An experiment that was considered: its value to each purpose, for people who ask "what next?"."""
+    """An experiment that was considered: its value to each purpose, for people who ask "what next?".
+
+    Options with the same ``together`` (not 0) are the arms of one experiment, to be run on one seed.
+    """
 
     purpose: Purpose
     point: Point
@@ -26,6 +29,7 @@ class Option:
     bits: float
     gain: float
     cost: float
+    together: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from knowhy.model.exclusion import Exclusion
 from knowhy.model.objective import Constraint, Objective
-from knowhy.model.observation import Failure, Observation
-from knowhy.model.space import Parameter, Scalar, Space
+from knowhy.model.observation import Failure, Observation, Outcome
+from knowhy.model.patch import Patch
+from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.theory import Theory
+from knowhy.model.thought import Thought
 from knowhy.model.trial import Contrast, Evidence, Proposal
 
 FORMAT = 1
@@ -47,19 +50,34 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class ParameterChanged:
-    """A parameter is added, opened, widened or frozen; ``parameter`` is how it stands from now on.
+    """A parameter is added, opened, widened, frozen, or bound to a condition; ``parameter`` is how it stands now.
 
     Trials that ran before count at the default of a parameter that is added. ``by`` is who asked: "person",
     "settings" (a file or a call that declares the space), "engine", or a theorist's name. Where the data decided,
     ``claim`` is what was judged and ``belief`` how far it was believed.
+    "bound" says that it was known from a history, and is found in the subject that the study goes on with.
     """
 
     parameter: Parameter
-    change: Literal["added", "opened", "widened", "frozen"]
+    change: Literal["added", "opened", "widened", "frozen", "bound"]
     reason: str
     by: str
     claim: str = ""
     belief: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatchAdded:
+    """A change of code joins; its switch is the parameter of the same name."""
+
+    patch: Patch
+
+
+@dataclass(frozen=True, slots=True)
+class ExclusionAdded:
+    """Switches are found that cannot be on together."""
+
+    exclusion: Exclusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +135,54 @@ class TrialWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialObserved:
+    """A trial that others ran joins as evidence: its purpose is "observe", nothing was predicted of it.
+
+    ``key`` says which trial of which history it is, so that importing the same history again adds nothing.
+    """
+
+    proposal: Proposal
+    outcome: Outcome
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectAttached:
+    """A study that began with a history goes on with this subject (as in ``StudyCreated``)."""
+
+    subject: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What one trial said about one theory: the Bayes factor of its two predictions."""
 
     theory: str
     bayes_factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialsRequested:
+    """Somebody asks for trials; whoever runs the study decides them next, with their predictions and numbers.
+
+    "points": each of ``points`` (complete), on one seed. "test": a fresh pair for the contrasts of ``theory`` ("" for
+    the best configuration against the default). "choice": what knowhy itself would run next. The record's number is
+    that of the request: anybody may append one while a run goes on.
+    """
+
+    kind: Literal["points", "test", "choice"]
+    points: tuple[Point, ...] = ()
+    theory: str = ""
+    reason: str = ""
+    by: str = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestWithdrawn:
+    """A request that was not answered is not answered any more."""
+
+    request: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +219,20 @@ class NoteAdded:
     trial: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ThoughtEnded:
+    """A theorist that was asked has answered, or not; what it proposed that is new follows as events of its own."""
+
+    thought: Thought
+
+
 Event = (
     StudyCreated
     | RunStarted
     | RunEnded
     | ParameterChanged
+    | PatchAdded
+    | ExclusionAdded
     | TheoryProposed
     | ContrastRegistered
     | TrialProposed
@@ -170,9 +240,14 @@ Event = (
     | TrialCompleted
     | TrialFailed
     | TrialWithdrawn
+    | TrialsRequested
+    | RequestWithdrawn
+    | TrialObserved
+    | SubjectAttached
     | BeliefsUpdated
     | EvidenceUpdated
     | NoteAdded
+    | ThoughtEnded
 )
 
 

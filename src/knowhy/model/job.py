@@ -13,7 +13,10 @@ class Job:
     ``argv`` runs in ``folder`` (which exists) with the variables of ``env`` added to the allow-list
     that the executor passes on. The child may write JSON lines to ``result_path``; what it prints goes to ``log_path``.
     ``required`` metrics must be there and finite for the trial to count. ``timeout`` is in seconds,
-    ``memory`` in bytes for the whole process tree; None is no limit.
+    ``memory`` in bytes for the whole process tree; None is no limit. ``locked`` are files (absolute paths) that the
+    child must leave as they are, with the SHA-256 of their content
+    (of large ones, which are only linked to, ``size:mtime_ns``); ``scratch`` is a folder that nobody needs
+    once the job has ended.
     """
 
     trial: int
@@ -25,3 +28,5 @@ class Job:
     env: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     memory: int | None = None
+    locked: Mapping[str, str] = field(default_factory=dict)
+    scratch: str = ""

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-FailureKind = Literal["nan", "inf", "no_metric", "exit", "timeout", "out_of_memory", "setup", "lost"]
+FailureKind = Literal[
+    "nan", "inf", "no_metric", "exit", "timeout", "out_of_memory", "setup", "lost", "pruned", "patch", "tampered"
+]
+SAYS_NOTHING: tuple[FailureKind, ...] = ("lost", "setup", "pruned")
+"""Kinds that say nothing about the configuration: a lost worker, a full disk, somebody who ended the trial early."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -12,6 +12,7 @@ from knowhy.model.domain import Choices as Choices
 from knowhy.model.domain import Domain as Domain
 from knowhy.model.domain import Interval as Interval
 from knowhy.model.domain import Scalar as Scalar
+from knowhy.model.exclusion import Exclusion, released
 
 Point = Mapping[str, Scalar]
 
@@ -101,9 +102,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Space:
-    """An ordered set of parameters, active and held."""
+    """An ordered set of parameters, active and held, and the switches among them that are never on together."""
 
     parameters: tuple[Parameter, ...]
+    exclusions: tuple[Exclusion, ...] = ()
 
     def __hash__(self) -> int:
         """Hash once: a space is a key in many caches."""
@@ -111,7 +113,7 @@ class Space:
 
     @cached_property
     def _hash(self) -> int:
-        return hash(self.parameters)
+        return hash((self.parameters, self.exclusions))
 
     def __post_init__(self) -> None:
         """Refuse repeated names, and conditions that are cyclic, on unknown parents or on what they never are."""
@@ -122,6 +124,8 @@ class Space:
         for parameter in self.parameters:
             if parameter.condition is not None:
                 self._check_condition(parameter, parameter.condition)
+        for exclusion in self.exclusions:
+            self._check_exclusion(exclusion)
 
     def _check_condition(self, parameter: Parameter, condition: Condition) -> None:
         parents = {p.name: p for p in self.parameters}
@@ -145,6 +149,20 @@ class Space:
                     f"conditions go round in a circle: {round_trip}", "drop one of them: each depends on the next"
                 )
             path.append(above.condition.parent)
+
+    def _check_exclusion(self, exclusion: Exclusion) -> None:
+        if len(exclusion.parameters) < 2 or len(set(exclusion.parameters)) != len(exclusion.parameters):
+            raise SpaceError(
+                f"an exclusion needs two or more different parameters, not {', '.join(exclusion.parameters) or 'none'}",
+                "name the switches that cannot be on together",
+            )
+        switches = {p.name for p in self.parameters if isinstance(p.domain, Choices) and p.domain.contains(True)}
+        for name in exclusion.parameters:
+            if name not in switches:
+                raise SpaceError(
+                    f"{name} cannot be excluded beside {', '.join(exclusion.parameters)}: it is no switch of the space",
+                    "only parameters that are on or off exclude one another",
+                )
 
     def __iter__(self) -> Iterator[Parameter]:
         """All parameters, in order."""
@@ -181,9 +199,14 @@ class Space:
         """The default configuration, held parameters included."""
         return {p.name: p.default for p in self.parameters}
 
-    def complete(self, point: Point) -> dict[str, Scalar]:
-        """``point`` with what it lacks set to the default, and what its conditions rule out as well."""
+    def complete(self, point: Point, keep: Collection[str] = ()) -> dict[str, Scalar]:
+        """``point`` with what it lacks set to the default, and what its conditions rule out as well.
+
+        Of switches that exclude one another all but one are turned off; those in ``keep`` stay on if any do.
+        """
         full = {p.name: point.get(p.name, p.default) for p in self.parameters}
+        if self.exclusions:
+            full.update(dict.fromkeys(released(full, self.exclusions, keep), False))
         conditional = [p for p in self.parameters if p.condition is not None]
         for _ in conditional:  # once for each, as a chain of conditions may stand in any order
             for parameter in conditional:
@@ -209,18 +232,28 @@ class Space:
         for name, value in point.items():
             if not self[name].domain.contains(value):
                 raise SpaceError(f"{value!r} is outside the range of {name}", f"its range is {describe(self[name])}")
+        for exclusion in self.exclusions:
+            if exclusion.broken(point):
+                raise SpaceError(
+                    f"{' and '.join(exclusion.parameters)} cannot be on together: {exclusion.reason}", "turn one off"
+                )
         return self.complete(point)
 
     def with_parameter(self, parameter: Parameter) -> Space:
         """A space in which ``parameter`` replaces its namesake, or stands at the end."""
         if parameter.name not in self:
-            return Space((*self.parameters, parameter))
-        return Space(tuple(parameter if p.name == parameter.name else p for p in self.parameters))
+            return replace(self, parameters=(*self.parameters, parameter))
+        return replace(self, parameters=tuple(parameter if p.name == parameter.name else p for p in self.parameters))
+
+    def with_exclusion(self, exclusion: Exclusion) -> Space:
+        """A space in which the switches of ``exclusion`` are never on together."""
+        return self if exclusion in self.exclusions else replace(self, exclusions=(*self.exclusions, exclusion))
 
     def activate(self, names: Iterable[str], *, active: bool = True) -> Space:
         """A space in which ``names`` are active (or held)."""
         chosen = set(names)
-        return Space(tuple(replace(p, active=active) if p.name in chosen else p for p in self.parameters))
+        made = tuple(replace(p, active=active) if p.name in chosen else p for p in self.parameters)
+        return replace(self, parameters=made)
 
 
 def describe(parameter: Parameter) -> str:

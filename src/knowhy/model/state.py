@@ -9,22 +9,32 @@ from knowhy.model.events import (
     BeliefsUpdated,
     ContrastRegistered,
     EvidenceUpdated,
+    ExclusionAdded,
     NoteAdded,
     ParameterChanged,
+    PatchAdded,
     Record,
+    RequestWithdrawn,
     RunEnded,
     RunStarted,
     StudyCreated,
+    SubjectAttached,
     TheoryProposed,
+    ThoughtEnded,
     TrialCompleted,
     TrialFailed,
+    TrialObserved,
     TrialProposed,
+    TrialsRequested,
     TrialStarted,
     TrialWithdrawn,
 )
 from knowhy.model.objective import Constraint, Objective
+from knowhy.model.observation import Observation
+from knowhy.model.patch import Patch
 from knowhy.model.space import Parameter, Scalar, Space
 from knowhy.model.theory import Theory
+from knowhy.model.thought import Thought
 from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Trial, Waiting
 
 
@@ -33,7 +43,10 @@ class State:
     """Everything that is known of a study after ``seq`` records.
 
     Mappings keep the order in which their members came. They are never changed after the fold.
-    ``order`` lists the trials that ended, in the order of the journal; ``time`` is that of the last record.
+    ``requests`` are those that wait for an answer, by the number of their record; ``answers`` the trials that
+    answered one, ``declined`` why one was withdrawn. ``order`` lists the trials that ended, in the order of the
+    journal; ``time`` is that of the last record.
+    ``observed`` maps the keys of imported trials to their numbers. ``begun`` is the kind of subject it began with.
     """
 
     name: str = ""
@@ -62,6 +75,13 @@ class State:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     changes: list[tuple[float, ParameterChanged]] = field(default_factory=list)
     notes: list[tuple[float, NoteAdded]] = field(default_factory=list)
+    requests: dict[int, TrialsRequested] = field(default_factory=dict)
+    answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    declined: dict[int, str] = field(default_factory=dict)
+    observed: dict[str, int] = field(default_factory=dict)
+    begun: str = ""
+    patches: dict[str, Patch] = field(default_factory=dict)
+    thoughts: list[Thought] = field(default_factory=list)
 
     @property
     def completed(self) -> tuple[Completed, ...]:
@@ -82,6 +102,11 @@ class State:
     def finished(self) -> int:
         """How many trials have ended, one way or the other."""
         return sum(isinstance(t, (Completed, Failed)) for t in self.trials.values())
+
+    @property
+    def planned(self) -> int:
+        """How many trials were planned here, in whatever stage: those that were imported cost no budget."""
+        return len(self.trials) - len(self.observed)
 
     @property
     def objective(self) -> Objective:
@@ -116,6 +141,12 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
             evidence=dict(state.evidence),
             changes=list(state.changes),
             notes=list(state.notes),
+            requests=dict(state.requests),
+            answers=dict(state.answers),
+            declined=dict(state.declined),
+            observed=dict(state.observed),
+            patches=dict(state.patches),
+            thoughts=list(state.thoughts),
         )
     for record in records:
         state = replace(_apply(state, record), seq=record.seq, time=record.time)
@@ -136,6 +167,7 @@ def _apply(state: State, record: Record) -> State:
                 subject=e.subject,
                 version=e.version,
                 created=record.time,
+                begun=str(e.subject.get("kind", "")),
             )
         case RunStarted() as e:
             # A run that was killed left no RunEnded: its time counts up to the last record.
@@ -151,6 +183,10 @@ def _apply(state: State, record: Record) -> State:
                 _count_at_default(state, e.parameter)
             # Hyperparameters that were found in one space say nothing about another.
             return replace(state, space=state.space.with_parameter(e.parameter), fits={})
+        case PatchAdded() as e:
+            state.patches[e.patch.name] = e.patch
+        case ExclusionAdded() as e:
+            return replace(state, space=state.space.with_exclusion(e.exclusion))
         case TheoryProposed() as e:
             state.theories[e.theory.id] = e.theory
             state.priors[e.theory.id] = e.prior
@@ -158,6 +194,9 @@ def _apply(state: State, record: Record) -> State:
             state.contrasts[e.contrast.id] = e.contrast
         case TrialProposed() as e:
             state.trials[e.proposal.trial] = Waiting(e.proposal)
+            if e.proposal.request:
+                state.requests.pop(e.proposal.request, None)
+                state.answers[e.proposal.request] = (*state.answers.get(e.proposal.request, ()), e.proposal.trial)
             return replace(state, next_trial=max(state.next_trial, e.proposal.trial + 1))
         case TrialStarted() as e:
             state.trials[e.trial] = Running(state.trials[e.trial].proposal, record.time, e.attempt)
@@ -169,6 +208,20 @@ def _apply(state: State, record: Record) -> State:
             state.order.append(e.trial)
         case TrialWithdrawn() as e:
             state.trials.pop(e.trial, None)
+        case TrialsRequested() as e:
+            state.requests[record.seq] = e
+        case RequestWithdrawn() as e:
+            if state.requests.pop(e.request, None) is not None:
+                state.declined[e.request] = e.reason
+        case TrialObserved() as e:
+            number = e.proposal.trial
+            ended = Completed if isinstance(e.outcome, Observation) else Failed
+            state.trials[number] = ended(e.proposal, e.outcome, record.time)  # type: ignore[arg-type]
+            state.order.append(number)
+            state.observed[e.key] = number
+            return replace(state, next_trial=max(state.next_trial, number + 1))
+        case SubjectAttached() as e:
+            return replace(state, subject=e.subject)
         case BeliefsUpdated() as e:
             state.updates.append(e)
             state.beliefs.update(e.beliefs)
@@ -178,6 +231,8 @@ def _apply(state: State, record: Record) -> State:
             state.evidence[e.evidence.contrast] = e.evidence
         case NoteAdded() as e:
             state.notes.append((record.time, e))
+        case ThoughtEnded() as e:
+            state.thoughts.append(e.thought)
     return state
 
 

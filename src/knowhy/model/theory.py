@@ -37,11 +37,16 @@ class Theory:
 
 @dataclass(frozen=True, slots=True)
 class ParameterRequest:
-    """A theorist asks for a held parameter to be opened, and says why."""
+    """A theorist asks for a held parameter to be opened, and says why.
+
+    ``low`` and ``high`` are the range that it asks for, where it asks for another than the one found.
+    """
 
     parameter: str
     reason: str
     by: str = "builtin"
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

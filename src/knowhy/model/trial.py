@@ -9,7 +9,8 @@ from typing import Literal
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Point
 
-Purpose = Literal["learn", "improve", "verify"]
+Purpose = Literal["learn", "improve", "verify", "observe"]
+"""What a trial is for; "observe" is one that others ran and that was imported: evidence, planned by nobody here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,16 @@ class Stake:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Half of the fresh pair number ``pair`` of a contrast; one trial may be control to several contrasts."""
+    """Half of the fresh pair number ``pair`` of a contrast; one trial may be control to several contrasts.
+
+    ``expected`` is what was predicted, before the pair ran, for this half without the treatment: it is taken off where
+    the two halves differ in more than the treatment (0: they do not).
+    """
 
     contrast: str
     pair: int
     treatment: bool
+    expected: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Proposal:
 
     ``point`` is complete (every parameter of the space). ``expected_bits`` is the information that
     the trial is expected to give about open theories. ``success`` is the probability that it does not fail.
+    ``request`` is the record of the request that it answers, 0 where nobody asked for it.
     """
 
     trial: int
@@ -73,6 +80,7 @@ class Proposal:
     predictions: tuple[Predictive, ...] = ()
     stakes: tuple[Stake, ...] = ()
     arms: tuple[Arm, ...] = ()
+    request: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,8 @@ class Contrast:
     ``theory`` is the theory that it can certify, or "" where it confirms the best configuration
     against the default. ``direction`` is +1 where the treatment is claimed to have the larger
     ``metric``, -1 the smaller. ``control`` and ``treatment`` are complete points, or overrides of a
-    background that is drawn anew for each pair where ``background`` is "random".
+    background that is drawn anew for each pair where ``background`` is "random"; where it is "mirrored", other switches
+    change sides as well, each by a coin of its own (see ``engine.screening``).
     """
 
     id: str
@@ -128,7 +137,7 @@ class Contrast:
     direction: int
     control: Point
     treatment: Point
-    background: Literal["fixed", "random"] = "fixed"
+    background: Literal["fixed", "random", "mirrored"] = "fixed"
     margin: float = 0.0
 
 

@@ -132,7 +132,7 @@ def facts(overview: Overview) -> tuple[Fact, ...]:
     """The study in a row of numbers."""
     held = overview.theories["certified"] + overview.theories["supported"]
     kinds = ", ".join(f"{count} {purpose}" for purpose, count in overview.purposes.items() if count)
-    ended = overview.done + overview.failed
+    ended = overview.done + overview.failed - overview.purposes.get("observe", 0)
     certified = overview.theories["certified"]
     return (
         Fact(

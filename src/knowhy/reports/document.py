@@ -28,6 +28,7 @@ from knowhy.reports.blocks import (
 )
 from knowhy.reports.comparison import best_section
 from knowhy.reports.endings import failed, questions_section, reproduce
+from knowhy.reports.proposers import proposers_section
 from knowhy.reports.space import space_section
 from knowhy.views import (
     BestView,
@@ -60,6 +61,7 @@ def document(state: State, mind: Mind, journal: str = "") -> Document:
         _effects(state, mind),
         _history(state, rows, study.best),
         _calibration(study, rows),
+        proposers_section(state, mind),
         questions_section(state, mind, study),
         _trials(state, rows),
         failed(state),

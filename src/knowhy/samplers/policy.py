@@ -26,7 +26,7 @@ class SamplerPolicy:
 
     def decide(self, state: State, budget: Budget) -> Decision:
         """The next point, or a stop when the budget is spent or a finite strategy is exhausted."""
-        if len(state.trials) >= budget.trials:
+        if state.planned >= budget.trials:
             return Decision((), "the budget of trials is spent")
         trial = state.next_trial
         seed = int(np.random.default_rng([state.seed, 3, trial]).integers(2**31 - 1))

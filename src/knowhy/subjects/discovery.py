@@ -62,7 +62,15 @@ def discover(path: str, arguments: Sequence[str] = ()) -> Discovery:
     ``arguments`` are those that the script is always run with: options that they set are held.
     Raises SubjectError where the file cannot be read or is no Python.
     """
-    source = Source.read(path)
+    return discover_source(Source.read(path), arguments, beyond=True)
+
+
+def discover_source(source: Source, arguments: Sequence[str] = (), *, beyond: bool = False) -> Discovery:
+    """The hyperparameters of a script that was read already; see ``discover``.
+
+    Without ``beyond``, only what is written in the script itself: neither what its constructors leave at a library's
+    default, nor files beside it, nor environment variables.
+    """
     findings = Findings()
     found = tuple(scopes(source))
     for_flags = find_flags(source, found[0], arguments, findings)
@@ -71,9 +79,10 @@ def discover(path: str, arguments: Sequence[str] = ()) -> Discovery:
         find_constants(source, scope, findings)
     find_keywords(source, findings)
     find_defaults(source, findings)
-    find_inherited(source, findings)
-    find_environment(source, findings)
-    find_configs(source, arguments, findings)
+    if beyond:
+        find_inherited(source, findings)
+        find_environment(source, findings)
+        find_configs(source, arguments, findings)
     find_seeds(source, found, findings)
     taken = {(c.origin.start, c.origin.end) for c in findings.candidates if c.origin.kind == "flag"}
     uses = passed_attributes(source.tree)

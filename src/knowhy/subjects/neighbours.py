@@ -9,12 +9,12 @@ from pathlib import Path
 RESULT = "knowhy-result.jsonl"
 LOG = "knowhy-log.txt"
 
-_SKIPPED = frozenset(
+LEFT_OUT = frozenset(
     (".knowhy", ".git", ".hg", ".svn", ".venv", "venv", "__pycache__", "node_modules", ".mypy_cache", ".pytest_cache",
      ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", ".tox", ".nox", ".idea", ".vscode", RESULT, LOG)
 )  # fmt: skip
 # Where scripts usually write: each trial gets an empty folder of its own.
-_WRITTEN = frozenset(
+WRITTEN = frozenset(
     ("out", "output", "outputs", "checkpoints", "ckpt", "ckpts", "runs", "logs", "wandb", "mlruns", "lightning_logs")
 )
 _COPIED_UP_TO = 256 * 1024
@@ -31,12 +31,12 @@ def lay_out(home: Path, folder: Path, script: str) -> None:
     copied = 0
     for entry in sorted(os.scandir(home), key=lambda e: e.name):
         target = folder / entry.name
-        if entry.name == script or entry.name in _SKIPPED or os.path.lexists(target):
+        if entry.name == script or entry.name in LEFT_OUT or os.path.lexists(target):
             continue
         if entry.is_dir():
             if _left_out(Path(entry.path), folder):
                 continue
-            if entry.name.lower() in _WRITTEN:
+            if entry.name.lower() in WRITTEN:
                 target.mkdir()
             else:
                 target.symlink_to(os.path.abspath(entry.path), target_is_directory=True)

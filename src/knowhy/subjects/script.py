@@ -148,7 +148,7 @@ class ScriptSubject:
             if self._differs(parameter, value) and (change := self._literal_change(parameter.origin, value)) is not None
         ]
         if seed is not None:
-            changes += [c for o in self.seeds if (c := self._literal_change(o, seed % _LARGEST_SEED)) is not None]
+            changes += [c for o in self.seeds if (c := literal_change(o, seed % _LARGEST_SEED)) is not None]
         return splice(self._source, changes)
 
     def _values(self, point: Point) -> list[tuple[Parameter, Scalar]]:
@@ -184,8 +184,8 @@ class ScriptSubject:
                 values.append((parameter.origin, value))
         for origin, value in (*values, *((o, seed % _LARGEST_SEED) for o in self.seeds)):
             if origin.flag:
-                if origin.end <= origin.start or not same_value(_written(origin.text), value):
-                    options += _option(origin, value)
+                if origin.end <= origin.start or not same_value(written(origin.text), value):
+                    options += option(origin, value)
             elif (change := self._literal_change(origin, value)) is not None:
                 literal.append(change)
         return literal, options, variables
@@ -195,14 +195,7 @@ class ScriptSubject:
         if origin.kind == "inherited":
             word = f"{origin.key}={write_literal(value)}"
             return origin, f", {word}" if self._source.call_ends[origin.start] else f"{word}, ", value
-        if origin.kind == "environment" and isinstance(read_literal(_parse(origin.text)), str):
-            value = value if isinstance(value, str) else write_literal(value)
-        if origin.end <= origin.start or same_value(_written(origin.text), value):
-            return None
-        text = write_literal(value, origin.text)
-        if _is_switch(origin):
-            return origin, f"{origin.text}, default={text}", read_literal(_parse(origin.text))
-        return origin, text, value
+        return literal_change(origin, value)
 
     def _that_work(self, offered: Sequence[Parameter]) -> list[Parameter]:
         """Those of ``offered`` that can be set, without what they depend on: a trial's point says what counts."""
@@ -272,13 +265,25 @@ def _parse(text: str) -> ast.expr:
     return ast.parse(f"({text})", mode="eval").body
 
 
+def literal_change(origin: Origin, value: Scalar) -> tuple[Origin, str, Scalar] | None:
+    """The splice that gives ``origin`` its ``value``, or None where it stands there already."""
+    if origin.kind == "environment" and isinstance(read_literal(_parse(origin.text)), str):
+        value = value if isinstance(value, str) else write_literal(value)
+    if origin.end <= origin.start or same_value(written(origin.text), value):
+        return None
+    text = write_literal(value, origin.text)
+    if _is_switch(origin):
+        return origin, f"{origin.text}, default={text}", read_literal(_parse(origin.text))
+    return origin, text, value
+
+
 def _is_switch(origin: Origin) -> bool:
     """Whether the origin's text is where the default of an on-off option can be added, not a default."""
     value = read_literal(_parse(origin.text)) if origin.flag else None
     return isinstance(value, str) and (value in ("store_true", "store_false") or value == origin.flag)
 
 
-def _written(text: str) -> Scalar:
+def written(text: str) -> Scalar:
     """The value that a script has where its literal is ``text``."""
     value = read_literal(_parse(text))
     if isinstance(value, str) and value in ("store_true", "store_false"):
@@ -286,7 +291,7 @@ def _written(text: str) -> Scalar:
     return False if isinstance(value, str) and value.startswith("-") else value
 
 
-def _option(origin: Origin, value: Scalar) -> list[str]:
+def option(origin: Origin, value: Scalar) -> list[str]:
     """The command-line words that give the option of ``origin`` its ``value``, which is not its default."""
     if isinstance(value, bool):
         on, _, off = origin.flag.partition("/")

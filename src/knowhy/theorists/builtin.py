@@ -68,8 +68,9 @@ def _most_live(state: State) -> int:
 
 
 def _live(state: State) -> int:
-    """How many theories are still open."""
-    return sum(_SETTLED < state.beliefs.get(name, 0.5) < 1 - _SETTLED for name in state.theories)
+    """How many theories are still open; those of other theorists have room of their own."""
+    open_ = (t.id for t in state.theories.values() if t.by != "patches")
+    return sum(_SETTLED < state.beliefs.get(name, 0.5) < 1 - _SETTLED for name in open_)
 
 
 def _opening(reading: Reading) -> Iterator[Question]:

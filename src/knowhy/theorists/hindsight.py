@@ -265,7 +265,11 @@ def _regions(objective: Objective, data: Table) -> Iterator[Question]:
 def _tuning(reading: Reading, objective: Objective, data: Table) -> Iterator[Question]:
     """Late in the study: whether the parameters that matter most still want moving around the best."""
     run = reading.state.run
-    if run is None or reading.state.finished < 0.5 * run.trials or data.size < 3 * len(data.levers):
+    if (
+        run is None
+        or reading.state.finished - len(reading.state.observed) < 0.5 * run.trials
+        or data.size < 3 * len(data.levers)
+    ):
         return
     m = objective.metric
     best = data.units[int(np.argmin(data.cost))]

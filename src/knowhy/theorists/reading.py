@@ -12,6 +12,7 @@ from functools import cached_property
 from knowhy.engine.diagnostics import Diagnosis, diagnose
 from knowhy.engine.metric_names import gap_name, metric_kind, partner, split_name
 from knowhy.model.objective import Objective
+from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Interval, Parameter, Scalar
 from knowhy.model.state import State
 from knowhy.model.theory import Verb
@@ -212,8 +213,9 @@ class Reading:
 
     @cached_property
     def ranked(self) -> tuple[Parameter, ...]:
-        """All active parameters, the most important first."""
-        return tuple(sorted(self.state.space.active, key=lambda p: -self.weight(p)))
+        """All active parameters but patches (see ``patches``), the most important first."""
+        chosen = (p for p in self.state.space.active if p.role != PATCH_ROLE)
+        return tuple(sorted(chosen, key=lambda p: -self.weight(p)))
 
     def entry(self, parameter: Parameter) -> Entry:
         """The lore of ``parameter``."""

@@ -40,7 +40,7 @@ def requests(reading: Reading) -> tuple[ParameterRequest, ...]:
 
 def _ripe(reading: Reading) -> bool:
     state = reading.state
-    if state.run is not None and state.finished > _LATEST * state.run.trials:
+    if state.run is not None and state.finished - len(state.observed) > _LATEST * state.run.trials:
         return False
     if state.finished < max(_AT_LEAST, _PER_ACTIVE * len(state.space.active)):
         return False

@@ -4,10 +4,13 @@ Each function takes a ``State`` (and a ``Mind`` where the engine must be asked) 
 dataclasses; ``as_json`` turns any of them into JSON-able data.
 """
 
+from knowhy.views.foreseen import ForeseenView, StakeView, foreseen
 from knowhy.views.honesty import CalibrationView, calibration
 from knowhy.views.mind import Mind
-from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, upcoming
+from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, spent, upcoming
+from knowhy.views.patches import PatchView, patch_views
 from knowhy.views.plain import as_json
+from knowhy.views.proposers import OpinionView, ProposerView, opinions, proposers, thoughts
 from knowhy.views.questions import QuestionView, questions
 from knowhy.views.theories import (
     STATUSES,
@@ -54,14 +57,19 @@ __all__ = [
     "EvidenceView",
     "Explanation",
     "FailuresView",
+    "ForeseenView",
     "History",
     "HistoryPoint",
     "Mind",
     "NextView",
+    "OpinionView",
     "Overview",
+    "PatchView",
+    "ProposerView",
     "QuestionView",
     "Range",
     "Setting",
+    "StakeView",
     "Status",
     "SurpriseView",
     "TheoryView",
@@ -74,14 +82,20 @@ __all__ = [
     "changes",
     "explain",
     "failures",
+    "foreseen",
     "front",
     "history",
+    "opinions",
     "options",
     "overview",
+    "patch_views",
+    "proposers",
     "questions",
+    "spent",
     "status",
     "surprises",
     "theories",
+    "thoughts",
     "trials",
     "upcoming",
 ]

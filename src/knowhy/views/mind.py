@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
+from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect, Swayed
 from knowhy.model.decision import Option
+from knowhy.model.space import Point
 from knowhy.model.state import State
+from knowhy.model.trial import Proposal
 
 
 class Mind(Protocol):
@@ -28,6 +31,14 @@ class Mind(Protocol):
         """Predictions against outcomes, so far."""
         ...
 
+    def foresee(self, state: State, points: Sequence[Point]) -> tuple[Proposal, ...]:
+        """What is expected of trials at ``points`` (complete)."""
+        ...
+
     def options(self, state: State) -> tuple[Option, ...]:
         """What the next trial could be, the best first."""
+        ...
+
+    def swayed(self, state: State) -> tuple[Swayed, ...]:
+        """Every opinion that was given, and what it would do to the belief in its claims."""
         ...

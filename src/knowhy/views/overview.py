@@ -57,7 +57,10 @@ class BestView:
 
 @dataclass(frozen=True, slots=True)
 class NextView:
-    """A trial to come: decided (``trial`` is its number, ``status`` "running" or "waiting") or considered."""
+    """A trial to come: decided (``trial`` is its number, ``status`` "running" or "waiting") or considered.
+
+    Considered ones with the same ``together`` (not 0) are the arms of one experiment, to be run on one seed.
+    """
 
     trial: int | None
     status: Literal["running", "waiting", "considered"]
@@ -67,6 +70,7 @@ class NextView:
     bits: float
     gain: float | None
     cost: float | None
+    together: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,7 @@ def options(state: State, mind: Mind) -> tuple[NextView, ...]:
             o.bits,
             o.gain,
             o.cost,
+            o.together,
         )
         for o in mind.options(state)
     )
@@ -216,7 +221,7 @@ def overview(state: State, mind: Mind) -> Overview:
         spent=spent(state),
         training=sum(t.observation.duration for t in state.completed) + sum(t.failure.duration for t in state.failed),
         best=best(state, mind) if state.objectives else None,
-        purposes={p: purposes[p] for p in ("learn", "improve", "verify")},
+        purposes={p: purposes[p] for p in ("learn", "improve", "verify", "observe") if p != "observe" or purposes[p]},
         theories={s: statuses[s] for s in STATUSES},
         considered=len(views),
         exploratory=sum(v.exploratory for v in views),

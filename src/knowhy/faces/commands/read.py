@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from knowhy.errors import StudyError, UsageError
-from knowhy.faces import render, render_theories
+from knowhy.faces import render, render_theories, render_theorists
 from knowhy.faces.options import existing, json_option, print_json, which_study
+from knowhy.faces.text import one_line
 from knowhy.study import Study
+from knowhy.views import proposers
 
 
 @click.command()
@@ -29,14 +31,22 @@ def status(study: str | None, folder: str | None, config: str | None, as_data: b
 @click.command()
 @which_study
 @click.option("--write", metavar="FILE", help="Write the script with the best parameters in it to FILE.")
+@click.option("--branch", metavar="NAME", help="For a repository: write it as a new branch, a commit for each patch.")
 @json_option
-def best(study: str | None, folder: str | None, config: str | None, write: str | None, as_data: bool) -> None:
+def best(
+    study: str | None, folder: str | None, config: str | None, write: str | None, branch: str | None, as_data: bool
+) -> None:
     """Show the best configuration, or write it into a copy of the script.
 
-    For a function, --write takes a file that ends in .json.
+    For a function, --write takes a file that ends in .json; for a repository, one that ends in .diff as well.
     """
     chosen = existing(study, folder, config)
     view = chosen.best
+    if branch is not None:
+        written = chosen.patches.write_branch(branch, chosen.best_point)
+        for subject in written.commits:
+            click.echo(f"  {one_line(subject)}", err=True)
+        click.echo(f"wrote the branch {written.branch}; nothing is checked out", err=True)
     if write is not None:
         _write(chosen, Path(write))
     if as_data:
@@ -47,11 +57,16 @@ def best(study: str | None, folder: str | None, config: str | None, write: str |
 
 def _write(study: Study, target: Path) -> None:
     files, words = ({}, ()) if target.suffix == ".json" else study.beside_best()
-    text = json.dumps(dict(study.best_point), indent=2) + "\n" if target.suffix == ".json" else study.script_with_best()
+    if target.suffix == ".json":
+        text = json.dumps(dict(study.best_point), indent=2) + "\n"
+    elif study.state.subject.get("kind") == "repo":
+        text = study.patches.diff(study.best_point)
+    else:
+        text = study.script_with_best()
     if target.is_file() and sha256(target.read_bytes()).hexdigest() == study.state.subject.get("sha256"):
         raise UsageError(f"{target} is the script under study", "write to another file, such as train_best.py")
     try:
-        target.write_text(text, encoding="utf-8")
+        target.write_text(text, encoding="utf-8", errors="surrogateescape")
         for name, data in files.items():
             target.with_name(f"{target.stem}.{Path(name).name}").write_bytes(data)
     except OSError as error:
@@ -70,11 +85,16 @@ def _write(study: Study, target: Path) -> None:
 @json_option
 def theories(study: str | None, folder: str | None, config: str | None, as_data: bool) -> None:
     """List the theories with belief, prior and status; rivals stand together."""
-    views = existing(study, folder, config).theories
+    chosen = existing(study, folder, config)
+    views = chosen.theories
     if as_data:
         print_json(views)
-    else:
-        render.show(render_theories.theories_lines(views))
+        return
+    lines = render_theories.theories_lines(views)
+    records = proposers(chosen.state)
+    if any(record.name != "builtin" for record in records):
+        lines += ["", "Who proposed them", *render_theorists.record_lines(records)]
+    render.show(lines)
 
 
 @click.command()

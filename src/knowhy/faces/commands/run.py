@@ -11,6 +11,7 @@ import click
 
 from knowhy.compose import discovered
 from knowhy.errors import MetricError, StudyMismatchError, SubjectError
+from knowhy.faces.commands.run_repo import begin_repo
 from knowhy.faces.options import settings_path, which_study
 from knowhy.faces.running import carry_out
 from knowhy.faces.text import one_line
@@ -35,6 +36,15 @@ from knowhy.study import Study
 @click.option("--timeout", metavar="TIME", help="For one trial.")
 @click.option("--memory", metavar="SIZE", help="For one trial, such as 4GB.")
 @click.option("--seed", metavar="N", help="From which the study's random choices come (0).")
+@click.option("--repo", metavar="DIR", help="Study a git repository: patches and literals are the parameters.")
+@click.option("--edit", multiple=True, metavar="GLOB", help='With --repo: what may be edited, such as "src/**/*.py".')
+@click.option("--protect", multiple=True, metavar="GLOB", help="With --repo: what may not, such as the evaluator.")
+@click.option("--writes", multiple=True, metavar="GLOB", help="With --repo: versioned files that training writes to.")
+@click.option("--command", metavar="TEXT", help='With --repo: what to run, such as "python train.py".')
+@click.option("--theorist", multiple=True, metavar="NAME", help="A language model to ask, such as anthropic:MODEL.")
+@click.option("--llm-budget", metavar="DOLLARS", help="What language models may cost over the study (2.00).")
+@click.option("--llm-tokens", metavar="N", help="Tokens that they may use over the study (2000000).")
+@click.option("--llm-requests", metavar="N", help="Requests that they may make over the study (200).")
 @which_study
 def run(
     script: str | None,
@@ -49,11 +59,20 @@ def run(
     timeout: str | None,
     memory: str | None,
     seed: str | None,
+    repo: str | None,
+    edit: tuple[str, ...],
+    protect: tuple[str, ...],
+    writes: tuple[str, ...],
+    command: str | None,
+    theorist: tuple[str, ...],
+    llm_budget: str | None,
+    llm_tokens: str | None,
+    llm_requests: str | None,
     study: str | None,
     folder: str | None,
     config: str | None,
 ) -> None:
-    """Study SCRIPT (or what knowhy.toml names) until the trials or the budget are spent.
+    """Study SCRIPT, a repository (--repo), or what knowhy.toml names, until the trials or the budget are spent.
 
     The same command goes on where it stopped. Arguments for the script itself go after --.
     """
@@ -69,10 +88,26 @@ def run(
         "timeout": timeout,
         "memory": memory,
         "seed": seed,
+        "repo": repo,
+        "edit": edit,
+        "protect": protect,
+        "writes": writes,
+        "command": command,
+        "theorist": theorist,
+        "llm_budget": llm_budget,
+        "llm_tokens": llm_tokens,
+        "llm_requests": llm_requests,
         "name": study,
         "folder": folder,
     }
     settings = load(options, os.environ, _file_for(script, settings_path(config), named=config is not None))
+    if settings.repo is not None and script is None:
+        begin_repo(settings)
+        return
+    if repo is not None:
+        raise SubjectError(
+            "a script and a repository are both named", "give the script in --command, or leave out --repo"
+        )
     if arguments:
         settings = replace(settings, arguments=arguments)
     path = script_of(settings)

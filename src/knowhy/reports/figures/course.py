@@ -64,7 +64,12 @@ def history(rows: Sequence[TrialView], past: History, objective: Objective, defa
         {
             "data": {"values": ran},
             "mark": points(52),
-            "encoding": {"x": trial(), "y": y, **purpose(24), "tooltip": tips(*about, ("reason", "reason", ""))},
+            "encoding": {
+                "x": trial(),
+                "y": y,
+                **purpose(24, {r.purpose for r in rows}),
+                "tooltip": tips(*about, ("reason", "reason", "")),
+            },
         }
     )
     if failed:
@@ -212,7 +217,7 @@ def duration(rows: Sequence[TrialView], objective: Objective) -> Figure | None:
         encoding={
             "x": number("seconds", "seconds", scale={"type": "log", "nice": False, "padding": 10}, axis=axis),
             "y": value(objective.metric, [r.value for r in rows if r.value is not None]),
-            **purpose(),
+            **purpose(seen={r.purpose for r in rows}),
             "tooltip": tips(*about),
         },
     )

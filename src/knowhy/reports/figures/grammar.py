@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 Spec = dict[str, object]
 
 BLUE, ORANGE, GREEN, RED, GREY = "#3f7fd0", "#d9780f", "#2b9a78", "#c94f4f", "#8a8f98"
 PURPOSES = ("learn", "improve", "verify")
+OBSERVE = "observe"
 LINES = (BLUE, ORANGE, GREEN, "#b0589a", "#94831f", "#2f9fb8", "#a0673a", "#7a6fd0", "#c2577a", "#6f8f3a", RED, GREY)
 DOTTED: list[int] = [2, 3]
 WIDE = 4.0
@@ -54,14 +55,18 @@ def trial(field: str = "trial", title: str = "trial") -> Spec:
     )
 
 
-def purpose(offset: int = 10) -> Spec:
-    """Colour and shape by what a trial was for; the legend stands ``offset`` pixels above the chart."""
+def purpose(offset: int = 10, seen: Collection[str] = ()) -> Spec:
+    """Colour and shape by what a trial was for; the legend stands ``offset`` pixels above the chart.
+
+    Trials that were imported have a place in it where they are among those ``seen``.
+    """
     legend = {"offset": offset}
+    domain, colours, shapes = list(PURPOSES), [BLUE, ORANGE, GREEN], ["circle", "diamond", "square"]
+    if OBSERVE in seen:
+        domain, colours, shapes = [*domain, OBSERVE], [*colours, GREY], [*shapes, "triangle-up"]
     return {
-        "color": name("purpose", scale={"domain": list(PURPOSES), "range": [BLUE, ORANGE, GREEN]}, legend=legend),
-        "shape": name(
-            "purpose", scale={"domain": list(PURPOSES), "range": ["circle", "diamond", "square"]}, legend=legend
-        ),
+        "color": name("purpose", scale={"domain": domain, "range": colours}, legend=legend),
+        "shape": name("purpose", scale={"domain": domain, "range": shapes}, legend=legend),
     }
 
 

@@ -1,0 +1,195 @@
+"""The policy of a study with patches: screen them together, test those that stand out, then go on as usual.
+
+First the switches are screened many at a time. Then theories of what single patches do, as far as they are believed,
+are registered as contrasts and tested in mirrored pairs, one pair a round for all of them. What is left of the budget
+goes to the ``TheoryPolicy``: improvement at tuned settings, and fresh pairs for the winner.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from knowhy.engine import design, evidence
+from knowhy.engine.beliefs import Beliefs
+from knowhy.engine.encoding import Array
+from knowhy.engine.policy import TheoryPolicy, reserve
+from knowhy.engine.posterior import Posterior
+from knowhy.engine.proposals import propose, trial_seed
+from knowhy.engine.screening import breaking, mirrored, next_screening
+from knowhy.model.decision import Budget, Decision
+from knowhy.model.patch import PATCH_ROLE
+from knowhy.model.space import Point, Scalar
+from knowhy.model.state import State
+from knowhy.model.theory import Effect, Theory
+from knowhy.model.trial import Arm, Completed, Contrast, Evidence
+
+FEWEST = 2
+_SCREENED = 1.25  # trials in which switches vary, for each switch, before single ones are tested
+_SHARE = 0.5  # of the budget, at most, for screening
+_LIKELY, _DOUBTFUL = 0.75, 0.3
+
+
+class FactorPolicy:
+    """Screening and mirrored pairs for patches around ``inner``; without patches it is ``inner``. Pure in the state."""
+
+    def __init__(self, beliefs: Beliefs) -> None:
+        """Use the beliefs of ``beliefs``."""
+        self.beliefs = beliefs
+        self.inner = TheoryPolicy(beliefs)
+        self.name = self.inner.name
+
+    def reflects(self, state: State) -> bool:
+        """As the inner policy has it."""
+        return self.inner.reflects(state)
+
+    def decide(self, state: State, budget: Budget) -> Decision:
+        """The next trial, or a mirrored pair; an empty decision means stop."""
+        names = [p.name for p in state.space.active if p.role == PATCH_ROLE]
+        left = budget.trials - len(state.trials)
+        first = 2 if budget.trials >= 12 else 1
+        if len(names) < FEWEST or len(state.trials) < first or left <= 0 or not _any_completed(state):
+            return self.inner.decide(state, budget)
+        broken = {n for n, chance in breaking(names, state).items() if chance > 0.9}
+        names = [n for n in names if n not in broken]
+        posterior = self.beliefs.posterior(state)
+        if len(names) >= FEWEST and self._screened(state, names) < screening_trials(len(names), budget):
+            return self._screen(state, posterior, names)
+        kept = reserve(budget)
+        if left > kept + 1 and not posterior.deterministic:
+            tested = self._test(state, posterior, names, left - kept)
+            if tested is not None:
+                return tested
+        return self.inner.decide(state, budget)
+
+    def _screened(self, state: State, names: list[str]) -> int:
+        """Trials of the screening, those that failed for the machine's sake left out."""
+        return sum(any(t.proposal.point.get(n) is True for n in names) for t in state.trials.values())
+
+    def _screen(self, state: State, posterior: Posterior, names: list[str]) -> Decision:
+        rng = np.random.default_rng([state.seed, 61, state.next_trial])
+        point = next_screening(state, names, state.space.defaults(), rng)
+        row = posterior.rows([point])[0]
+        open_, bits = self._bits(state, posterior, row[None])
+        count = sum(point[n] is True for n in names)
+        reason = f"screening: {count} of {len(names)} patches on at once, chosen to tell their effects apart"
+        made = propose(
+            state,
+            point,
+            "learn",
+            reason,
+            row=row,
+            posterior=posterior,
+            bits=bits[:, 0] if len(open_.theories) else None,
+            open_=open_,
+        )
+        return Decision((made,), reason)
+
+    def _bits(self, state: State, posterior: Posterior, rows: Array) -> tuple[design.Open, Array]:
+        open_ = design.open_theories(self.beliefs, posterior)
+        if not open_.theories:
+            return open_, np.zeros((0, len(rows)))
+        pending = [t.proposal.point for t in state.pending]
+        return open_, design.lessons(posterior, open_, rows, pending, state.seed + state.next_trial).bits
+
+    # Mirrored pairs
+
+    def _test(self, state: State, posterior: Posterior, names: list[str], left: int) -> Decision | None:
+        live = {c.id: c for c in state.contrasts.values() if c.background == "mirrored" and self._alive(state, c)}
+        # A contrast that could not be certified any more only makes it harder for the others.
+        new = self._register(state, names) if left >= 2 * evidence.needed(None, 0) else []
+        live |= {c.id: c for c in new}
+        under_test = {c.id: _switch(c) for c in live.values()}
+        if not under_test or left < 2 * min(evidence.needed(state.evidence.get(i), 0) for i in live):
+            return None
+        base: Point = posterior.incumbent.proposal.point if posterior.incumbent else state.space.defaults()
+        rng = np.random.default_rng([state.seed, 67, state.next_trial])
+        settings = {k: v for k, v in base.items() if k not in names}
+        # What is not under test is the same in both, and different from pair to pair: so pairs tell of it as well.
+        others = {n: bool(rng.random() < 0.5) for n in names if n not in under_test.values()}
+        one, two, told = mirrored(state.space, list(under_test.values()), {**settings, **others}, rng)
+        if not told:
+            return None
+        pair = 1 + max((a.pair for t in state.trials.values() for a in t.proposal.arms), default=0)
+        points = [one, two] if rng.random() < 0.5 else [two, one]
+        arms = [
+            tuple(self._arm(state, posterior, live[i], pair, point) for i, n in under_test.items() if n in told)
+            for point in points
+        ]
+        rows = posterior.rows(points)
+        open_, bits = self._bits(state, posterior, rows)
+        reason = f"a mirrored pair: {', '.join(told)} each on in one of the two, by a coin of its own"
+        seed = trial_seed(state, state.next_trial)
+        proposals = tuple(
+            propose(
+                state,
+                point,
+                "verify",
+                reason,
+                i,
+                row=rows[i],
+                posterior=posterior,
+                bits=bits[:, i] if len(open_.theories) else None,
+                open_=open_,
+                seed=seed,
+                arms=arms[i],
+            )
+            for i, point in enumerate(points)
+        )
+        return Decision(proposals, reason, tuple(new))
+
+    def _arm(self, state: State, posterior: Posterior, contrast: Contrast, pair: int, point: Point) -> Arm:
+        """The side of ``contrast`` that ``point`` is, with what all but its own switch are expected to make of it."""
+        name = _switch(contrast)
+        without: dict[str, Scalar] = {**point, name: False}
+        mean, _ = posterior.expected(contrast.metric, posterior.rows([without]))
+        expected = float(posterior.response(contrast.metric).transform.back(mean)[0])
+        return Arm(contrast.id, pair, point.get(name) is contrast.treatment[name], expected)
+
+    def _register(self, state: State, names: list[str]) -> list[Contrast]:
+        """A contrast for each patch of which it is likely that it helps, or that it hurts, and that had none."""
+        found: list[Contrast] = []
+        tested = {_switch(c) for c in state.contrasts.values() if c.background == "mirrored"}
+        names = [n for n in names if n not in tested]
+        for theory in state.theories.values():
+            claim = self._about_one(state, theory)
+            if claim is None or claim.parameter not in names or state.beliefs.get(theory.id, 0.0) < _LIKELY:
+                continue
+            direction = 1 if claim.verb == "raises" else -1
+            name = f"C{len(state.contrasts) + len(found) + 1}"
+            control, treatment = {claim.parameter: claim.start}, {claim.parameter: claim.end}
+            found.append(Contrast(name, theory.id, claim.metric, direction, control, treatment, "mirrored"))
+        return found
+
+    def _about_one(self, state: State, theory: Theory) -> Effect | None:
+        """The claim of a theory that says what one switch does on average to the objective, and no more."""
+        parsed = self.beliefs.claims(state, theory.claims)
+        claim = parsed[0] if len(parsed) == 1 == len(theory.claims) else None
+        if not isinstance(claim, Effect) or claim.verb == "does not change" or claim.metric != state.objective.metric:
+            return None
+        plain = claim.scope.kind == "average" and not claim.scope.bounds and not claim.margin
+        return claim if plain and state.space[claim.parameter].role == PATCH_ROLE else None
+
+    def _alive(self, state: State, contrast: Contrast) -> bool:
+        found = state.evidence.get(contrast.id)
+        if not state.space[_switch(contrast)].active or (found is not None and (found.certified or hopeless(found))):
+            return False
+        return state.beliefs.get(contrast.theory, 0.0) >= _DOUBTFUL
+
+
+def screening_trials(switches: int, budget: Budget) -> int:
+    """How many trials are for screening ``switches``."""
+    return min(max(4, round(_SCREENED * switches) + 1), int(_SHARE * budget.trials))
+
+
+def hopeless(found: Evidence) -> bool:
+    """Whether a contrast has lost so often that more pairs would be a waste."""
+    losses = found.pairs - found.wins
+    return found.pairs >= 5 and losses >= 0.4 * found.pairs
+
+
+def _switch(contrast: Contrast) -> str:
+    return next(iter(contrast.treatment))
+
+
+def _any_completed(state: State) -> bool:
+    return any(isinstance(t, Completed) for t in state.trials.values())

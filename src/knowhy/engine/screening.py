@@ -1,0 +1,115 @@
+"""Many switches at once: screening designs, and pairs in which every switch under test changes sides by a coin.
+
+*Screening.* The next trial is the one that tells most about a linear model of all switches and, with less weight, of
+their products: Bayesian D-optimal augmentation of whatever has run. Half of the switches are on in it, so that every
+trial speaks of every switch. Switches that may break the run are risked a few at a time.
+
+*Mirrored pairs.* In a pair of trials each switch under test is on in exactly one, which one by a coin of its own. If a
+switch does nothing, the difference of the two, turned by its coin, is as likely to be positive as negative, whatever
+the others do: so one pair is a fresh observation for each of them. What the other switches are expected to contribute
+is predicted before the pair runs and taken off: that costs no honesty, as it does not know the coin, and saves noise.
+
+Sources: Plackett and Burman 1946 (many factors at once); DuMouchel and Jones 1994 (Bayesian D-optimal designs);
+Fisher 1935 (randomisation tests); Rosenbaum 2002 (covariance adjustment in randomisation tests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from knowhy.engine.encoding import Array
+from knowhy.model.space import Point, Scalar, Space
+from knowhy.model.state import State
+from knowhy.model.trial import Completed, Failed
+
+_POOL = 192
+_PAIRS = 0.15  # prior variance of a product, where that of a single effect is 1
+_MAYBE = 0.06  # chance that a switch nobody has tried breaks the run
+_NOT_THE_SUBJECT = ("lost", "setup")
+
+
+def signs(names: Sequence[str], points: Sequence[Point]) -> Array:
+    """Switches as +1 (on) and -1, points by names."""
+    return np.array([[1.0 if p.get(n) is True else -1.0 for n in names] for p in points]).reshape(
+        len(points), len(names)
+    )
+
+
+def model(matrix: Array) -> Array:
+    """The columns of the linear model: a constant, the switches, and their products (weighted)."""
+    k = matrix.shape[1]
+    products = [matrix[:, i] * matrix[:, j] * np.sqrt(_PAIRS) for i, j in combinations(range(k), 2)]
+    return np.column_stack([np.ones(len(matrix)), matrix, *products])
+
+
+def breaking(names: Sequence[str], state: State) -> dict[str, float]:
+    """The chance that each switch breaks every run in which it is on.
+
+    A run that worked clears all that were on in it. What failed is shared among those that were on and are not cleared;
+    a single suspect did it.
+    """
+    ended = [t for t in state.trials.values() if isinstance(t, (Completed, Failed))]
+    cleared = {n for t in ended if isinstance(t, Completed) for n in names if t.proposal.point.get(n) is True}
+    chance = {n: 0.0 if n in cleared else _MAYBE for n in names}
+    for t in ended:
+        if isinstance(t, Failed) and t.failure.kind not in _NOT_THE_SUBJECT:
+            suspects = [n for n in names if t.proposal.point.get(n) is True and n not in cleared]
+            for n in suspects:
+                chance[n] = max(chance[n], 1.0 / len(suspects))
+    return chance
+
+
+def next_screening(state: State, names: Sequence[str], base: Mapping[str, Scalar], rng: np.random.Generator) -> Point:
+    """The configuration of ``names`` (others as in ``base``) that tells most beside all trials, pending ones too."""
+    known = [t.proposal.point for t in state.trials.values()]
+    phi = model(signs(names, known))
+    inverse = np.linalg.inv(np.eye(phi.shape[1]) + phi.T @ phi)
+    chance = breaking(names, state)
+    pool = _pool(state.space, names, base, chance, rng)
+    matrix = signs(names, pool)
+    features = model(matrix)
+    told = np.log1p(np.einsum("ij,jk,ik->i", features, inverse, features))
+    survives = np.array([np.prod([1.0 - chance[n] for n in names if p[n] is True]) for p in pool])
+    return pool[int(np.argmax(told * survives))]
+
+
+def _pool(
+    space: Space,
+    names: Sequence[str],
+    base: Mapping[str, Scalar],
+    chance: Mapping[str, float],
+    rng: np.random.Generator,
+) -> list[dict[str, Scalar]]:
+    """Candidates: half of the switches on, fewer of those that may break the run."""
+    found: list[dict[str, Scalar]] = []
+    for _ in range(_POOL):
+        on = {n: bool(rng.random() < (0.5 if chance[n] < 0.2 else 0.5 * (1.0 - chance[n]))) for n in names}
+        order = {n: on[n] for n in rng.permutation(list(names))}
+        found.append(space.complete({**base, **order}))
+    return found
+
+
+def mirrored(
+    space: Space, names: Sequence[str], base: Mapping[str, Scalar], rng: np.random.Generator
+) -> tuple[dict[str, Scalar], dict[str, Scalar], tuple[str, ...]]:
+    """A pair of configurations in which each of the switches returned is on in exactly one, by a coin of its own.
+
+    The others are as in ``base`` in both. Of switches that exclude one another one is under test, by lot, and the
+    others are off in both; what ``base`` has on and a switch under test excludes is off in both too.
+    """
+    chosen: list[str] = []
+    for name in rng.permutation(list(names)):
+        rivals = {n for e in space.exclusions if name in e.parameters for n in e.parameters}
+        if not rivals & set(chosen):
+            chosen.append(str(name))
+    off = {n for e in space.exclusions if set(e.parameters) & set(chosen) for n in e.parameters if n not in chosen}
+    ground = space.complete({**base, **dict.fromkeys([*names, *off], False)})
+    coins = {n: bool(rng.random() < 0.5) for n in chosen}
+    one = space.complete({**ground, **{n: coins[n] for n in chosen}})
+    two = space.complete({**ground, **{n: not coins[n] for n in chosen}})
+    # A condition may turn a switch off: then it tells nothing here.
+    told = tuple(n for n in chosen if (one[n] is True) != (two[n] is True))
+    return one, two, told

@@ -1,0 +1,1 @@
+"""Telling coding agents that knowhy is there: their configuration files, and a skill."""
