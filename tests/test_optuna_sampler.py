@@ -46,11 +46,11 @@ def test_failures_pruning_threads_and_what_others_ran(tmp_path: Path) -> None:
     def objective(trial: optuna.Trial) -> float:
         x = trial.suggest_float("x", 0.0, 1.0)
         y = trial.suggest_int("y", 1, 9)
-        if x > 0.8:
-            raise RuntimeError("too far")
         if trial.number % 5 == 4:
             trial.report(x, 1)
             raise optuna.TrialPruned
+        if x > 0.8:
+            raise RuntimeError("too far")
         return (x - 0.3) ** 2 + 0.01 * y
 
     storage = f"sqlite:///{tmp_path / 's.db'}"

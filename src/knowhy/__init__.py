@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from knowhy import errors as errors
+    from knowhy.comparing import compare as compare
     from knowhy.errors import KnowhyError as KnowhyError
     from knowhy.execution.emit import report as report
     from knowhy.model.objective import Constraint as Constraint
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
     from knowhy.model.space import (
         switch as switch,
     )
+    from knowhy.model.trust import Trust as Trust
     from knowhy.repository import Repo as Repo
     from knowhy.study import Study as Study
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "compare": "knowhy.comparing",
     "Study": "knowhy.study",
     "Repo": "knowhy.repository",
     "report": "knowhy.execution.emit",
@@ -53,6 +56,7 @@ _HOMES = {
     "power_of_two": "knowhy.model.space",
     "real": "knowhy.model.space",
     "switch": "knowhy.model.space",
+    "Trust": "knowhy.model.trust",
     "KnowhyError": "knowhy.errors",
 }
 

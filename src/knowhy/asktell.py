@@ -18,7 +18,7 @@ from knowhy.model.events import (
     TrialFailed,
     TrialStarted,
 )
-from knowhy.model.observation import Failure, FailureKind, Observation, Outcome
+from knowhy.model.observation import LARGEST, Failure, FailureKind, Observation, Outcome
 from knowhy.model.state import State
 from knowhy.model.trial import Proposal, Running, Waiting
 from knowhy.ports import Journal, Policy, Theorist
@@ -85,7 +85,7 @@ class Dialogue:
 def outcome_of(
     metrics: Mapping[str, float] | None, failure: str | None, duration: float | None, required: Sequence[str]
 ) -> Outcome:
-    """What a person tells, as an outcome; numbers that are not finite make a failure.
+    """What a person tells, as an outcome; numbers that are not finite (or beyond ``LARGEST``) make a failure.
 
     Raises UsageError unless exactly one of ``metrics`` and ``failure`` is given, MetricError where ``metrics`` lacks
     an objective.
@@ -103,7 +103,7 @@ def outcome_of(
         raise MetricError(
             f"the metrics lack {', '.join(missing)}", f"they hold {', '.join(numbers) or 'nothing'}; add the objective"
         )
-    finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
+    finite = {name: value for name, value in numbers.items() if abs(value) <= LARGEST}
     for name in required:
         if name not in finite:
             broken: FailureKind = "nan" if math.isnan(numbers[name]) else "inf"

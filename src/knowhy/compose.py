@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from knowhy import guarding
 from knowhy.engine.mind import Mind
 from knowhy.errors import SpaceError, StudyMissingError, SubjectError, UsageError
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
+from knowhy.model.trust import OPEN, Trust
 from knowhy.settings import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
+    from knowhy.execution.sandbox import Check as Check
     from knowhy.journal import Report as Report
     from knowhy.model.events import Record
     from knowhy.model.job import Job
@@ -37,6 +41,20 @@ class Asked:
     names: tuple[str, ...]
     allowance: Allowance
     folder: Path
+
+
+def certifying(mind: Mind, theory: str, trials: int) -> Policy:
+    """The policy that spends at most ``trials`` on ``theory``."""
+    from knowhy.engine.certification import CertifyPolicy
+
+    return CertifyPolicy(mind.beliefs, theory, trials)
+
+
+def repeating(points: Sequence[Point], runs: int) -> Policy:
+    """The policy that runs each of ``points`` on ``runs`` fresh seeds."""
+    from knowhy.engine.repeats import RepeatPolicy
+
+    return RepeatPolicy(points, runs)
 
 
 def subject(
@@ -106,12 +124,15 @@ def script_with(path: str, space: Space, point: Point) -> str:
     return script(path, own).render({name: value for name, value in point.items() if name in own})
 
 
-def executor(workers: int) -> Executor:
-    """Where trials run."""
+def executor(workers: int, trust: Trust = OPEN, *, edited: bool = False) -> Executor:
+    """Where trials run, in the sandbox that ``trust`` asks for (see ``guarding.sandbox``); raises SandboxError."""
     from knowhy.execution.guard import GuardedExecutor
     from knowhy.execution.local import LocalExecutor
 
-    return GuardedExecutor(LocalExecutor(workers))
+    chosen, warning = guarding.sandbox(trust, edited=edited)
+    if warning:
+        warnings.warn(warning, RuntimeWarning, stacklevel=2)
+    return GuardedExecutor(LocalExecutor(workers, passed=trust.env, sandbox=chosen))
 
 
 @dataclass(frozen=True)
@@ -174,6 +195,13 @@ def recover_journal(path: Path, to: Path) -> Report:
     from knowhy.journal import recover
 
     return recover(path, to)
+
+
+def sandboxes() -> tuple[Check, ...]:
+    """Which sandboxes work here, and what each leaves open."""
+    from knowhy.execution.sandbox import checks
+
+    return checks()
 
 
 def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:

@@ -176,3 +176,26 @@ def going_on(
             bound = replace(known, origin=parameter.origin)
             events.append(ParameterChanged(bound, "bound", "found in what the study goes on with", "person"))
     return events
+
+
+def agreement(
+    created: StudyCreated,
+    state: State,
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint],
+    space: Space,
+    subject: Mapping[str, Scalar],
+) -> list[Event]:
+    """The events by which a study that exists goes on with what is asked of it now; raises StudyMismatchError."""
+    if began_with_history(state):
+        return going_on(created.name, state, objectives, space, subject)
+    changes, problems = changes_of_space(created, [c for _, c in state.changes], space)
+    refuse(
+        created.name,
+        [
+            *differing_goals(created, objectives, constraints),
+            *differing_subject(created, subject),
+            *problems,
+        ],
+    )
+    return [*changes]

@@ -7,6 +7,7 @@ KnowhyError
 │   ├── MetricError       name a metric that the subject reports
 │   ├── SubjectError      correct the script or function under study
 │   │   └── PatchError    correct the patch: it does not apply, or may not change what it changes
+│   ├── SandboxError      install a sandbox, or allow what was asked for to run without one
 │   └── SentenceError     rewrite the claim; ``nearest`` holds one that parses
 ├── StudyError            choose another study, or wait
 │   ├── StudyMissingError    start one with ``knowhy init`` or ``knowhy run SCRIPT``
@@ -57,6 +58,10 @@ class SubjectError(UsageError):
 
 class PatchError(SubjectError):
     """Correct the patch: it does not apply, cannot be combined, or changes what it may not change."""
+
+
+class SandboxError(UsageError):
+    """Install a sandbox, or allow what was asked for to run without one."""
 
 
 class SentenceError(UsageError):

@@ -97,6 +97,22 @@ def parse_constraint(metric: str, text: str) -> Constraint:
     return Constraint(metric, "<=" if match.group(1)[0] == "<" else ">=", bound)
 
 
+def parse_weights(text: str) -> dict[str, float]:
+    """Weights from ``val_loss=1,time=0.1``; raises SettingsError."""
+    found: dict[str, float] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        metric, equals, number = part.rpartition("=")
+        try:
+            if not (equals and metric.strip()):
+                raise ValueError
+            found[metric.strip()] = float(number)
+        except ValueError:
+            raise SettingsError(f"{part!r} is no weight", 'write them as "val_loss=1,time=0.1"') from None
+    if not found:
+        raise SettingsError("there are no weights", 'write them as "val_loss=1,time=0.1"')
+    return found
+
+
 def constraint(text: str) -> Constraint:
     """A constraint from ``peak_memory < 8000``; raises SettingsError."""
     match = re.fullmatch(r"\s*(.*?[^\s<>=])\s*([<>]=?.*)", text)

@@ -144,7 +144,10 @@ class KnowhySampler(BaseSampler):
                 "no parameter is shared by the finished trials of this study yet",
                 "run more trials, or suggest the same parameters in each",
             )
-        return self._remembered(study, space).state
+        state = self._remembered(study, space).state
+        if all(name in state.beliefs for name in state.theories):
+            return state
+        return foreseen(state, self._mind.beliefs.update(state)[-1:])  # theories that came with the last trial
 
     def _remembered(self, study: optuna.Study, search_space: Spaces) -> _Memory:
         """The memory of ``study``, brought up to its trials; begun anew where its search space has changed."""

@@ -13,7 +13,7 @@ from knowhy.ports import Journal, Theorist
 
 @contextmanager
 def attending(
-    asked: compose.Asked, path: str, journal: Journal, beliefs: Beliefs, state: Callable[[], State]
+    asked: compose.Asked | None, path: str, journal: Journal, beliefs: Beliefs, state: Callable[[], State]
 ) -> Iterator[Sequence[Theorist]]:
     """The theorists of a run about the code at ``path``; ``state`` reads the journal.
 

@@ -43,7 +43,16 @@ def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) 
         if pairs and (name not in found or len(pairs) > found[name].pairs):
             old = found.get(name)
             found[name] = replace(evidence.weigh(contrast, pairs), certified=bool(old and old.certified))
-    events += [EvidenceUpdated(e) for n, e in evidence.certify(found).items() if e != state.evidence.get(n)]
+    # Many patches are tested side by side: they are a family of their own, so that they do not dilute the answer.
+    order = tuple(state.contrasts)
+    mirrored = {n: e for n, e in found.items() if state.contrasts[n].background == "mirrored"}
+    rest = {n: e for n, e in found.items() if n not in mirrored}
+    judged = {
+        name: weighed
+        for family in (rest, mirrored)
+        for name, weighed in evidence.certify(family, order=[n for n in order if n in family]).items()
+    }
+    events += [EvidenceUpdated(judged[n]) for n in found if judged[n] != state.evidence.get(n)]
     events += beliefs.update(state)
     looked_at = state.order.index(state.updates[-1].trial) + 1 if state.updates else 0
     events += adapt(beliefs, _ahead(state, events), looked_at)

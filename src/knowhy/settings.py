@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -12,6 +12,7 @@ from knowhy.errors import KnowhyError, SettingsError, SpaceError
 from knowhy.goals import constraint, direction, parse_constraint, parse_objective
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Parameter, Space
+from knowhy.model.trust import OPEN, SANDBOXES, Trust
 from knowhy.quantities import seconds, size
 from knowhy.ranges import changed, instead
 from knowhy.settings_file import SettingsFile, read_settings_file
@@ -36,6 +37,7 @@ VARIABLES = {
     "KNOWHY_LLM_TOKENS": "llm_tokens",
     "KNOWHY_LLM_REQUESTS": "llm_requests",
 }
+_TRUST = tuple(field.name for field in fields(Trust))
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Settings:
     llm_budget: float = 2.0
     llm_tokens: int = 2_000_000
     llm_requests: int = 200
+    trust: Trust = OPEN
     ranges: Mapping[str, Mapping[str, Any]] | None = None
     file: SettingsFile | None = None
     given: frozenset[str] = frozenset()
@@ -118,10 +121,8 @@ def load(
 
     Options are ``name``, ``folder``, ``script``, ``repo``, ``command``, ``edit``, ``protect``, ``writes``,
     ``metric`` and ``constraint`` (sequences of texts), ``direction``,
-    ``trials``, ``budget``, ``workers``, ``strategy``, ``timeout``, ``memory``, ``seed``. Raises SettingsError.
-    Options are ``name``, ``folder``, ``script``, ``metric`` and ``constraint`` (sequences of texts), ``direction``,
     ``trials``, ``budget``, ``workers``, ``strategy``, ``timeout``, ``memory``, ``seed``, ``theorist`` (a sequence),
-    ``llm_budget``, ``llm_tokens``, ``llm_requests``. Raises SettingsError.
+    ``llm_budget``, ``llm_tokens``, ``llm_requests``, and the fields of ``Trust``. Raises SettingsError.
     """
     settings = Settings()
     if path is not None:
@@ -156,7 +157,14 @@ def _apply(settings: Settings, values: Mapping[str, object], where: Callable[[st
                 changes["objectives"] = _turned(settings.objectives, str(raw))
         else:
             changes[key] = _parsed(key, raw, where(key))
-    return replace(settings, **changes, given=settings.given | changes.keys())
+    return _replaced(settings, changes)
+
+
+def _replaced(settings: Settings, changes: dict[str, Any]) -> Settings:
+    """``settings`` with ``changes``, those about trust among them."""
+    about = {key: changes.pop(key) for key in _TRUST if key in changes}
+    trust = replace(settings.trust, **about)
+    return replace(settings, **changes, trust=trust, given=settings.given | changes.keys() | about.keys())
 
 
 def _turned(objectives: tuple[Objective, ...], word: str) -> tuple[Objective, ...]:
@@ -176,6 +184,7 @@ def _from_file(settings: Settings, file: SettingsFile) -> Settings:
             *("trials", "budget", "workers", "strategy", "timeout", "memory"),
             *("theorist", "llm_budget", "llm_tokens", "llm_requests"),
         ),
+        "trust": _TRUST,
     }
     changes: dict[str, Any] = {}
     for section, content in file.values.items():
@@ -203,7 +212,7 @@ def _from_file(settings: Settings, file: SettingsFile) -> Settings:
         if key in changes:
             changes[key] = file.path.parent / changes[key]
     changes.setdefault("folder", file.path.parent / settings.folder)
-    return replace(settings, **changes, file=file, given=settings.given | changes.keys())
+    return _replaced(replace(settings, file=file), changes)
 
 
 def _goals(file: SettingsFile, section: str, content: Mapping[str, Any]) -> Iterator[Objective | Constraint]:
@@ -298,6 +307,22 @@ def _names(raw: object) -> tuple[str, ...]:
     return found
 
 
+def _listed(raw: object) -> tuple[str, ...]:
+    return _texts([raw] if isinstance(raw, str) else raw)
+
+
+def _switch(raw: object) -> bool:
+    if not isinstance(raw, bool):
+        raise ValueError(f"{raw!r} is neither true nor false")
+    return raw
+
+
+def _sandbox(raw: object) -> str:
+    if raw not in SANDBOXES:
+        raise ValueError(f"there is no sandbox {raw!r}")
+    return str(raw)
+
+
 def check_name(raw: object) -> str:
     """``raw`` if it can name a study (and its folder); raises ValueError."""
     if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", raw):
@@ -326,6 +351,17 @@ _PARSERS: dict[str, Callable[[object], Any]] = {
     "llm_budget": _dollars,
     "llm_tokens": _whole,
     "llm_requests": _whole,
+    "sandbox": _sandbox,
+    "allow_unsandboxed": _switch,
+    "network": _switch,
+    "read": _listed,
+    "hide": _listed,
+    "env": _listed,
+    "lock": _listed,
+    "evaluate": _text,
+    "longest": _duration,
+    "disk": _memory,
+    "processes": _count,
 }
 _HINTS = {
     "name": "use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit",
@@ -348,6 +384,14 @@ _HINTS = {
     "llm_budget": "write US dollars such as 2.00",
     "llm_tokens": "write a whole number such as 2000000",
     "llm_requests": "write a whole number such as 200",
+    "sandbox": f"choose one of: {', '.join(SANDBOXES)}",
+    **dict.fromkeys(("allow_unsandboxed", "network"), "write true or false"),
+    **dict.fromkeys(("read", "hide", "lock"), 'write a list of paths such as ["data"]'),
+    "env": 'write a list of names such as ["WANDB_MODE"]',
+    "evaluate": 'write a command such as "python evaluate.py"',
+    "longest": "write a duration such as 90s, 30m or 2h",
+    "disk": "write a size such as 512MB or 4GB",
+    "processes": "write a whole number such as 256",
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, compose, continuity, contributions, folders, views
+from knowhy import __version__, certifying, compose, conduct, continuity, contributions, folders, guarding, views
 from knowhy.asked import AskedPolicy
 from knowhy.asktell import Dialogue, outcome_of
 from knowhy.engine.mind import Mind
@@ -24,7 +24,7 @@ from knowhy.errors import (
 from knowhy.folders import study_names as study_names
 from knowhy.goals import direction as toward
 from knowhy.journal import SqliteJournal
-from knowhy.loop import Limits, run
+from knowhy.loop import Limits
 from knowhy.model.belief import Judgement
 from knowhy.model.events import Event, Record, StudyCreated
 from knowhy.model.objective import Constraint, Direction, Objective
@@ -32,14 +32,16 @@ from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.state import State, fold
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
+from knowhy.model.trust import OPEN, Trust
 from knowhy.parameters import Parameters
 from knowhy.patches import Patches
-from knowhy.proposing import attending
+from knowhy.ports import Policy, Subject
 from knowhy.repository import Desk, Repo
 from knowhy.settings import Strategy, check_name
 
 if TYPE_CHECKING:
     from knowhy.importing import Imported
+    from knowhy.subjects.repo.subject import RepoSubject
     from knowhy.wishes import Wishes
 
 _PATIENCE = 50
@@ -71,6 +73,7 @@ class Study:
         self._state = State()
         self._created: StudyCreated | None = None
         self._journal: SqliteJournal | None = None
+        self.ran: conduct.Ran | None = None
         self._desk: Desk | None = None
         if self._journal_path.exists():
             self._journal = SqliteJournal(self._journal_path)
@@ -185,17 +188,29 @@ class Study:
         raise StudyLockedError(f"others keep writing to the study {self.name}", "try again")
 
     @property
+    def front(self) -> tuple[views.PlacedView, ...]:
+        """With several objectives: what may be on the front, each with its probability; empty with one objective."""
+        return views.standings(self.state, self.mind)
+
+    def pick(self, trial: int | None = None, *, weights: Mapping[str, float] | None = None) -> views.PlacedView:
+        """The configuration of ``trial``, or the best by ``weights`` (what a unit of each objective is worth).
+
+        Raises UsageError, MetricError.
+        """
+        return views.chosen(self._existing(), self.mind, trial, weights)
+
+    @property
     def best_point(self) -> Point:
         """The best configuration, complete; the default before any trial has completed."""
         found = self.best
         return self._existing().space.defaults() if found is None else found.point
 
-    def script_with_best(self) -> str:
-        """The source of the script with the best configuration in it; raises UsageError, SubjectError."""
+    def script_with_best(self, point: Point | None = None) -> str:
+        """The script's source with the best configuration (or ``point``) in it; raises UsageError, SubjectError."""
         state = self._existing()
         if state.subject.get("kind") != "script":
             raise UsageError("this study is not of a script", "write the configuration: knowhy best --write best.json")
-        return compose.script_with(str(state.subject["path"]), state.space, self.best_point)
+        return compose.script_with(str(state.subject["path"]), state.space, point or self.best_point)
 
     @property
     def desk(self) -> Desk:
@@ -208,28 +223,21 @@ class Study:
         """The changes of code under study, each on or off: list them, add, drop, or write the best as a branch."""
         return Patches(self.desk, lambda: self.state, self._append, self.mind)
 
-    def beside_best(self) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
-        """What of the best configuration is not in the script: files beside it by name, words of its command line."""
+    def beside_best(self, point: Point | None = None) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
+        """What of ``point`` (the best) is not in the script: files beside it by name, words of its command line."""
         state = self._existing()
         if state.subject.get("kind") != "script":
             return {}, ()
         subject = compose.script(str(state.subject["path"]), state.space)
-        return subject.files(self.best_point), subject.words(self.best_point)
+        chosen = self.best_point if point is None else point
+        return subject.files(chosen), subject.words(chosen)
 
     def report(self, path: str | Path | None = None, *, form: Literal["html", "md"] | None = None) -> Path:
         """Write the report as ``form``, or as the suffix of ``path`` says; returns where it is."""
         from knowhy import reports  # figures and vendored scripts: of no use to a run
 
         target = Path(path) if path is not None else self.path / f"report.{form or 'html'}"
-        markdown = form == "md" if form else target.suffix.lower() in (".md", ".markdown")
-        text = (reports.write_markdown if markdown else reports.write_html)(
-            self._existing(), self.mind, journal=str(self._journal_path)
-        )
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{target} cannot be written: {error.strerror}", "name another file") from None
+        reports.write(self._existing(), self.mind, target, form, journal=str(self._journal_path))
         return target
 
     def set_aside(self) -> Path:
@@ -261,6 +269,7 @@ class Study:
         only_asked: bool = False,
         theorists: Sequence[str] = (),
         allowance: Allowance | None = None,
+        trust: Trust = OPEN,
         watch: Callable[[State], None] = lambda state: None,
         judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
         stop: Callable[[], bool] = lambda: False,
@@ -274,45 +283,75 @@ class Study:
         ``theorists`` are language models to ask (``provider:model``, or ``replay:STUDY``) within ``allowance``.
         ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
-        Raises SpaceError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
+        ``trust`` asks for a sandbox, an evaluator, locked files; a repository's code is edited, and runs in a sandbox
+        without being asked. Raises SpaceError, SandboxError, SubjectError, StudyMismatchError, StudyLockedError,
+        JournalError.
         """
         if space is None and callable(train) and continuity.began_with_history(self.state):
             space = self.state.space
-        if not isinstance(train, Repo):
-            subject, described, whole = compose.subject(train, space, timeout, memory, arguments)
         asked = compose.Asked(tuple(theorists), allowance or Allowance(), self.path.parent)
         compose.policy(strategy, self.mind, self.seed)  # what does not exist must leave no journal behind
         compose.theorists(asked)
-        journal = self._opened()
-        with journal.lease():
-            if isinstance(train, Repo):
-                begun = self.desk.begin(train, timeout, memory)
-                subject, described, whole = begun.subject, begun.described, compose.filled(begun.space)
-                self._agree(journal, whole, described, begun.events)
-                self.desk.begun()
-            else:
-                self._agree(journal, whole, described)
-        # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
-        mind = Mind()
-        with (
-            threadpool_limits(1),  # the cores belong to the trials, and the matrices here are small
-            attending(asked, str(described.get("path") or ""), journal, mind.beliefs, lambda: self.state) as proposers,
-        ):
-            run(
-                journal,
-                compose.narrowed(subject, whole) if continuity.began_with_history(self.state) else subject,
-                compose.executor(workers),
-                AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed)),
-                proposers,
-                mind.beliefs,
-                limits=Limits(trials, budget, workers),
-                folder=str(self.path / "trials"),
-                watch=watch,
-                judged=lambda state: judged(state, mind),
-                stop=stop,
-            )
-        self.mind = mind
+
+        def policy(mind: Mind) -> Policy:
+            return AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed))
+
+        ran = conduct.Ran(train, tuple(arguments), timeout, memory, asked, trust)
+        self.carry_out(ran, space, policy, Limits(trials, budget, workers), watch, judged, stop)
         return self.status
+
+    def carry_out(
+        self,
+        ran: conduct.Ran,
+        space: Space | Iterable[Parameter] | None,
+        policy: Callable[[Mind], Policy],
+        limits: Limits,
+        watch: Callable[[State], None] = lambda state: None,
+        judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Run any ``policy`` (made once the study's seed is known) on what ``ran`` names; raises what run raises."""
+        subject: Subject
+        edited: RepoSubject | None = None
+        executor = compose.executor(limits.workers, ran.trust, edited=isinstance(ran.train, Repo))
+        if isinstance(ran.train, Repo):
+            journal = self._opened()
+            with journal.lease():
+                begun = self.desk.begin(ran.train, ran.timeout, ran.memory)
+                subject, edited, described = begun.subject, begun.subject, begun.described
+                self._agree(journal, compose.filled(begun.space), described, begun.events)
+                self.desk.begun()
+        else:
+            subject, described, whole = compose.subject(ran.train, space, ran.timeout, ran.memory, ran.arguments)
+            journal = self._opened()  # what cannot run must leave no journal behind
+            with journal.lease():
+                self._agree(journal, whole, described)
+            if continuity.began_with_history(self.state):
+                subject = compose.narrowed(subject, whole)
+        subject = self._guarded(subject, ran.trust, edited)
+        self.ran = ran
+        folder, path = str(self.path / "trials"), str(described.get("path") or "")
+        self.mind = conduct.carry_out(
+            journal, subject, executor, policy, limits, folder, ran.asked, path, watch=watch, judged=judged, stop=stop
+        )
+
+    def certification(self, theory: str, *, trials: int = 40) -> views.CertificationView:
+        """Where ``theory`` stands and what certifying it with at most ``trials`` in all would take; runs nothing.
+
+        Raises UsageError where there is no such theory, or pairs of trials cannot tell.
+        """
+        return views.certification(self._existing(), self.mind, theory, trials)
+
+    def certify(
+        self, theory: str, train: compose.Train | str | Path | Repo | None = None, *, trials: int = 40, workers: int = 2
+    ) -> views.CertificationView:
+        """Spend at most ``trials`` trials in all on fresh pairs for ``theory``, until it is certified or refuted.
+
+        Its contrast is registered before the first pair; the same call goes on where an earlier one stopped. ``train``
+        may be left out where this object has run the study, or it is of a script. Raises UsageError, and what run does.
+        """
+        ran = None if train is None else conduct.Ran(train)
+        return certifying.certify(self, theory, ran, trials=trials, workers=workers)
 
     def import_history(self, source: str | Path, wishes: Wishes | None = None, *, look: bool = False) -> Imported:
         """Take in the trials of a history: an Optuna storage, a table, an MLflow store, W&B runs, or another study.
@@ -331,6 +370,19 @@ class Study:
             done = bringing.bring(journal, self.state, found, self.name, self.seed, asked, self.mind.beliefs)
         self.objectives, self.constraints = self.state.objectives, self.state.constraints
         return done
+
+    def _guarded(self, subject: Subject, trust: Trust, repo: RepoSubject | None) -> Subject:
+        """``subject`` as ``trust`` asks, seen from the folder of its code; ``repo`` is that which is edited."""
+        path = str(self.state.subject.get("path") or "")
+        return guarding.guarded(
+            subject,
+            trust,
+            home=Path(path) if repo else Path(path).parent if path else Path.cwd(),
+            studies=self.path.parent,
+            objectives=self.objectives,
+            edited=repo is not None,
+            inspect=guarding.inspection(repo) if repo else None,
+        )
 
     def ask(
         self, space: Space | Iterable[Parameter] | None = None, *, trials: int = 60, strategy: Strategy = "theory"
@@ -393,19 +445,9 @@ class Study:
             )
             journal.append([created, *more])
             return
-        if continuity.began_with_history(state):
-            journal.append(continuity.going_on(self.name, state, self.objectives, space, subject))
-            self.seed = self._created.seed
-            return
-        changes, problems = continuity.changes_of_space(self._created, [c for _, c in state.changes], space)
-        problems = [
-            *continuity.differing_goals(self._created, self.objectives, self.constraints),
-            *continuity.differing_subject(self._created, subject),
-            *problems,
-        ]
-        continuity.refuse(self.name, problems)
+        events = continuity.agreement(self._created, state, self.objectives, self.constraints, space, subject)
         self.seed = self._created.seed
-        journal.append(changes)
+        journal.append(events)
 
     def _existing(self) -> State:
         state = self.state

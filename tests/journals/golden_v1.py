@@ -16,11 +16,9 @@ from knowhy.model.events import (
     RunEnded,
     RunStarted,
     StudyCreated,
-    SubjectAttached,
     TheoryProposed,
     TrialCompleted,
     TrialFailed,
-    TrialObserved,
     TrialProposed,
     TrialStarted,
     TrialWithdrawn,
@@ -109,15 +107,6 @@ EVENTS: tuple[Event, ...] = (
     NoteAdded("a person's remark", "person", 2),
     NoteAdded("nothing in particular", "engine"),
     RunEnded("60 trials are done"),
-    TrialObserved(
-        Proposal(5, {"lr": 0.5}, 0, "observe", "trial 0 of optuna, tune.db", "optuna"),
-        Observation({"val_loss": 1.5}, 0.0),
-        "0123456789abcdef01234567-1",
-    ),
-    TrialObserved(
-        Proposal(6, {"lr": 0.25}, 7, "observe", "trial 1", "csv"), Failure("pruned", "pruned after step 5", 3.5), "f-1"
-    ),
-    SubjectAttached({"kind": "script", "path": "train.py", "sha256": "00"}),
 )  # fmt: skip
 
 

@@ -30,15 +30,16 @@ from knowhy.model.theory import (
     Optimum,
     OptimumMoves,
     Scope,
+    Trades,
 )
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _RESERVED = frozenset(
     re.findall(
         "[a-z]+",
-        "above act and at average best better between beyond by default everywhere false for from improving in inf "
-        "infinity interact is keeps least lowers matters more nan near no none not null off on only own raises sqrt "
-        "than the their through to true when where with worse yes",
+        "above act against and at average best better between beyond by default everywhere false for from improving in "
+        "inf infinity interact is keeps least lowers matters more nan near no none not null off on only own raises "
+        "sqrt than the their through to trades true when where with worse yes",
     )
 )
 _PLACES = {"average": "", "best": " near the best", "default": " at the default", "everywhere": " everywhere"}
@@ -59,6 +60,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
         "switching activation from relu to gelu lowers val_loss",
     ),
     ("turning A on|off lowers|raises|does not change C", "turning augment on lowers gap"),
+    ("raising A from x to y trades C against D", "raising width from 64 to 256 trades val_loss against gap"),
     ("A = u is better than A = v for C", "activation = gelu is better than activation = relu for val_loss"),
     ("C is best with A near v | below v | above v", "val_loss is best with lr near 0.01"),
     ("C is best with A between v and w", "val_loss is best with lr between 0.001 and 0.01"),
@@ -153,6 +155,9 @@ def render(claim: Claim) -> str:
                 size = "by more than" if claim.verb == "does not change" else "by at least"
                 text += f" {size} {_value(claim.margin)}"
             return text + _scope(claim.scope)
+        case Trades(name, start, end, metric, against, scope):
+            change = _change(Effect(name, start, end, "raises", metric)).removesuffix(" raises")
+            return f"{change} trades {metric} against {against}{_scope(scope)}"
         case Better(name, winner, loser, metric, scope):
             one, two = _value(winner), _value(loser)
             return f"{name} = {one} is better than {name} = {two} for {metric}{_scope(scope)}"
@@ -213,8 +218,8 @@ def _value(value: Scalar) -> str:
 
 def mentions(claim: Claim) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The parameters (those of the scope included) and the metrics of ``claim``, each once, in order."""
-    metric = getattr(claim, "metric", None)
-    return tuple(dict.fromkeys(_parameters(claim))), () if metric is None else (metric,)
+    metrics = [m for m in (getattr(claim, "metric", None), getattr(claim, "against", None)) if m is not None]
+    return tuple(dict.fromkeys(_parameters(claim))), tuple(metrics)
 
 
 def _parameters(claim: Claim) -> Iterator[str]:

@@ -69,17 +69,54 @@ def weigh(contrast: Contrast, pairs: Sequence[tuple[float | None, float]]) -> Ev
     return Evidence(contrast.id, len(pairs), wins, e_value, mean, low, high, False, differences)
 
 
-def certify(evidence: Mapping[str, Evidence], alpha: float = ALPHA) -> dict[str, Evidence]:
+def weight(order: int) -> float:
+    """The share of alpha for the contrast that was registered as number ``order`` (from 1).
+
+    The first three, which a study needs for its own ends, count as in plain e-BH. For those that follow the shares sum
+    to a quarter, so that asking for one certificate after another does not wear the guarantee down.
+    """
+    return 1.0 / order if order <= 3 else 1.0 / (order * (order + 1))
+
+
+def bars(evidence: Mapping[str, Evidence], order: Sequence[str] = ()) -> dict[str, float]:
+    """For each contrast of ``evidence`` how many times 1/alpha its e-value must reach on its own.
+
+    ``order`` are the contrasts of the study as they were registered.
+    """
+    places = {name: place for place, name in enumerate(order, 1)}
+    return {name: max(float(len(evidence)), 1.0 / weight(places.get(name, 1))) for name in evidence}
+
+
+def certify(evidence: Mapping[str, Evidence], alpha: float = ALPHA, order: Sequence[str] = ()) -> dict[str, Evidence]:
     """Evidence with ``certified`` set by e-BH over all contrasts that were tested in the study.
 
-    The k largest e-values are certified for the largest k whose k-th e-value is at least K / (alpha k).
-    What was certified at an earlier look stays certified.
+    The k contrasts with the largest e-values, each divided by its bar, are certified for the largest k whose k-th is at
+    least 1 / (alpha k). What was certified at an earlier look stays certified. ``order`` is that of registration:
+    weights by it bound the expected share of false certificates however many contrasts a person asks for.
     """
-    total = len(evidence)
-    ranked = sorted(evidence.values(), key=lambda e: -e.e_value)
-    count = max((k for k, e in enumerate(ranked, 1) if e.e_value >= total / (alpha * k)), default=0)
+    bar = bars(evidence, order)
+    ranked = sorted(evidence.values(), key=lambda e: -e.e_value / bar[e.contrast])
+    count = max((k for k, e in enumerate(ranked, 1) if e.e_value / bar[e.contrast] >= 1 / (alpha * k)), default=0)
     passed = {e.contrast for e in ranked[:count]}
     return {i: replace(e, certified=e.certified or i in passed) for i, e in evidence.items()}
+
+
+def threshold(name: str, evidence: Mapping[str, Evidence], order: Sequence[str], alpha: float = ALPHA) -> float:
+    """The e-value that certifies contrast ``name`` beside the others as they stand."""
+    known = {name: Evidence(name, 0, 0, 1.0, 0.0, None, None, False), **evidence}
+    bar = bars(known, order)
+    others = sorted((e.e_value / bar[i] for i, e in known.items() if i != name), reverse=True)
+    # With k - 1 others at the level that k of them need, this one needs no more than that.
+    k = max((k for k in range(1, len(others) + 2) if k == 1 or others[k - 2] >= 1 / (alpha * k)), default=1)
+    return bar[name] / (alpha * k)
+
+
+def e_against(contrast: Contrast, found: Evidence) -> float:
+    """The e-value of the same pairs for the opposite: that the treatment does not do what is claimed in most pairs."""
+    signed = [contrast.direction * d - contrast.margin for d in found.differences]
+    losses = sum(s < 0 for s in signed) + found.pairs - len(signed)
+    value = sign_e_value(losses, sum(s > 0 for s in signed))
+    return min(value, 1.0) if signed and contrast.direction * found.mean > contrast.margin else value
 
 
 def needed(evidence: Evidence | None, others: int, alpha: float = ALPHA) -> int:

@@ -24,9 +24,9 @@ from knowhy.model.theory import Effect, Theory
 from knowhy.model.trial import Arm, Completed, Contrast, Evidence
 
 FEWEST = 2
-_SCREENED = 1.25  # trials in which switches vary, for each switch, before single ones are tested
+_SCREENED = 1.5  # trials in which switches vary, for each switch, before single ones are tested
 _SHARE = 0.5  # of the budget, at most, for screening
-_LIKELY, _DOUBTFUL = 0.75, 0.3
+_POSSIBLE, _DOUBTFUL, _HARMFUL = 0.5, 0.15, 0.8  # beliefs: worth a test, not worth more of it, left off
 
 
 class FactorPolicy:
@@ -67,6 +67,9 @@ class FactorPolicy:
 
     def _screen(self, state: State, posterior: Posterior, names: list[str]) -> Decision:
         rng = np.random.default_rng([state.seed, 61, state.next_trial])
+        # What surely hurts has been told, and would only drown the others.
+        harmful = self._harmful(state)
+        names = [n for n in names if n not in harmful] or names
         point = next_screening(state, names, state.space.defaults(), rng)
         row = posterior.rows([point])[0]
         open_, bits = self._bits(state, posterior, row[None])
@@ -105,7 +108,9 @@ class FactorPolicy:
         rng = np.random.default_rng([state.seed, 67, state.next_trial])
         settings = {k: v for k, v in base.items() if k not in names}
         # What is not under test is the same in both, and different from pair to pair: so pairs tell of it as well.
-        others = {n: bool(rng.random() < 0.5) for n in names if n not in under_test.values()}
+        # What surely hurts is off: it would only drown the others.
+        harmful = self._harmful(state)
+        others = {n: n not in harmful and bool(rng.random() < 0.5) for n in names if n not in under_test.values()}
         one, two, told = mirrored(state.space, list(under_test.values()), {**settings, **others}, rng)
         if not told:
             return None
@@ -146,18 +151,29 @@ class FactorPolicy:
         return Arm(contrast.id, pair, point.get(name) is contrast.treatment[name], expected)
 
     def _register(self, state: State, names: list[str]) -> list[Contrast]:
-        """A contrast for each patch of which it is likely that it helps, or that it hurts, and that had none."""
+        """A contrast for each patch that may help and that had none: that it helps is what it was proposed for."""
         found: list[Contrast] = []
         tested = {_switch(c) for c in state.contrasts.values() if c.background == "mirrored"}
         names = [n for n in names if n not in tested]
         for theory in state.theories.values():
             claim = self._about_one(state, theory)
-            if claim is None or claim.parameter not in names or state.beliefs.get(theory.id, 0.0) < _LIKELY:
+            if claim is None or claim.parameter not in names or state.beliefs.get(theory.id, 0.0) < _POSSIBLE:
                 continue
             direction = 1 if claim.verb == "raises" else -1
+            if direction * state.objective.sign > 0:
+                continue
             name = f"C{len(state.contrasts) + len(found) + 1}"
             control, treatment = {claim.parameter: claim.start}, {claim.parameter: claim.end}
             found.append(Contrast(name, theory.id, claim.metric, direction, control, treatment, "mirrored"))
+        return found
+
+    def _harmful(self, state: State) -> set[str]:
+        """Patches that surely hurt, on average."""
+        found = set()
+        for theory in state.theories.values():
+            claim = self._about_one(state, theory) if state.beliefs.get(theory.id, 0.0) >= _HARMFUL else None
+            if claim is not None and (1 if claim.verb == "raises" else -1) * state.objective.sign > 0:
+                found.add(claim.parameter)
         return found
 
     def _about_one(self, state: State, theory: Theory) -> Effect | None:

@@ -3,8 +3,8 @@
 Improvement is judged by every model in proportion to its evidence, so structure that is believed guides
 the search too. Pending trials count as if they had come out at their expected value.
 
-Sources: Jones et al. 1998 (expected improvement); Ament et al. 2023 (its log, for flat regions); Knowles 2006
-(random Chebyshev weights for several objectives); Ginsbourger et al. 2010 (kriging believer).
+Sources: Jones et al. 1998 (expected improvement); Ament et al. 2023 (its log, for flat regions); Emmerich et al. 2011
+(expected hypervolume improvement, for several objectives); Ginsbourger et al. 2010 (kriging believer).
 """
 
 from __future__ import annotations
@@ -13,24 +13,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import log_ndtr
 
-from knowhy.engine import opinions, surrogate
+from knowhy.engine import hypervolume, opinions, surrogate
 from knowhy.engine.encoding import Array
+from knowhy.engine.hypervolume import log_h
 from knowhy.engine.posterior import Posterior
 from knowhy.model.space import Point
 
 _POOL, _ROUNDS, _TOP = 512, 5, 6
-
-
-def log_h(z: Array) -> Array:
-    """Log of phi(z) + z Phi(z), stable for very negative z."""
-    phi = -0.5 * z * z - 0.5 * np.log(2 * np.pi)
-    near = np.log(np.maximum(np.exp(phi) + z * np.exp(log_ndtr(z)), 1e-300))
-    # phi(z)/z^2 (1 - 3/z^2) is the expansion where the two terms cancel.
-    safe = np.minimum(z, -1.0)
-    far = phi - 2.0 * np.log(-safe) + np.log1p(-np.minimum(3.0 / safe**2, 0.9))
-    return np.asarray(np.where(z > -16.0, near, far))
+_PAIRINGS = 6
+_WAYS, _DRAWS = 48, 96
 
 
 def believe_pending(
@@ -61,7 +53,7 @@ def acquisition(
     """
     waiting = posterior.rows(list(pending)) if pending else np.zeros((0, posterior.encoder.columns))
     several = len(posterior.state.objectives) > 1
-    gain = _chebyshev(posterior, waiting, rng) if several else _single(posterior, waiting)
+    gain = _several(posterior, waiting, rng) if several else _single(posterior, waiting)
 
     def score(rows: Array) -> Array:
         out = gain(rows) + np.log(np.maximum(posterior.success(rows), 1e-9))
@@ -100,38 +92,98 @@ def _single(posterior: Posterior, waiting: Array) -> Callable[[Array], Array]:
     return gain
 
 
-def _chebyshev(posterior: Posterior, waiting: Array, rng: np.random.Generator) -> Callable[[Array], Array]:
+def _several(posterior: Posterior, waiting: Array, rng: np.random.Generator) -> Callable[[Array], Array]:
+    """Expected gain of hypervolume, averaged over pairings of the models of the objectives."""
     objectives = posterior.state.objectives
-    weights = rng.dirichlet(np.ones(len(objectives)))
     _, tried = posterior.candidates
-    rows_known = tried if posterior.state.constraints else np.concatenate([tried, waiting])
-    if not len(rows_known):
+    known = tried if posterior.state.constraints else np.concatenate([tried, waiting])
+    if not len(known):
         return lambda rows: np.zeros(len(rows))
-    scales = []
+    models = []
     for o in objectives:
-        values = o.sign * posterior.response(o.metric).data.values
-        scales.append((float(values.min()), max(float(np.ptp(values)), 1e-9)))
-
-    def scalar(rows: Array) -> Array:
-        parts = []
-        for o, w, (low, width) in zip(objectives, weights, scales, strict=True):
-            parts.append(w * (o.sign * posterior.response(o.metric).draws(rows) - low) / width)
-        stacked = np.stack(parts)
-        return np.asarray(stacked.max(axis=0) + 0.05 * stacked.sum(axis=0))
-
-    best = scalar(rows_known).min(axis=1)
+        response = posterior.response(o.metric)
+        if not response.particles:
+            return lambda rows: np.zeros(len(rows))
+        models.append(believe_pending(response.particles, response.data, waiting))
+    if len(objectives) > 2:
+        return _in_directions(posterior, known, rng)
+    at_known = [surrogate.moments(particles, data, known) for particles, data in models]
+    # Which models go together: each drawn in proportion to its weight, in an order of its own.
+    picks = [rng.permutation(_systematic(w, _PAIRINGS)) for w, _, _ in at_known]
+    fronts = []
+    for k in range(_PAIRINGS):
+        each = [o.sign * m[1][p[k]] for o, m, p in zip(objectives, at_known, picks, strict=True)]
+        costs = np.stack(each, axis=1)
+        fronts.append((costs, _behind(posterior, costs)))
 
     def gain(rows: Array) -> Array:
-        values = np.mean(np.maximum(best[:, None] - scalar(rows), 0.0), axis=0)
-        return np.asarray(np.log(values + 1e-12))
+        there = [surrogate.moments(particles, data, rows) for particles, data in models]
+        logs = []
+        for k, (front, point) in enumerate(fronts):
+            mean = np.stack([o.sign * m[1][p[k]] for o, m, p in zip(objectives, there, picks, strict=True)], axis=1)
+            sd = np.stack([np.sqrt(m[2][p[k]]) for m, p in zip(there, picks, strict=True)], axis=1)
+            logs.append(hypervolume.log_expected_gain(mean, sd, front, point))
+        each = np.array(logs)
+        top = each.max(axis=0)
+        return np.asarray(top + np.log(np.mean(np.exp(each - top), axis=0)))
 
     return gain
+
+
+def _in_directions(posterior: Posterior, known: Array, rng: np.random.Generator) -> Callable[[Array], Array]:
+    """Expected gain of hypervolume over draws and directions, for three objectives or more."""
+    objectives = posterior.state.objectives
+    ways = hypervolume.directions(_WAYS, len(objectives), rng)
+
+    def costs(rows: Array) -> Array:
+        values = [o.sign * posterior.response(o.metric).draws(rows)[:_DRAWS] for o in objectives]
+        return np.asarray(np.stack(values, axis=-1))  # draws by rows by objectives
+
+    tried = costs(known)
+    point = _behind(posterior, tried.mean(axis=0))
+    best = hypervolume.reach(tried, point, ways).max(axis=1)  # draws by ways
+
+    def gain(rows: Array) -> Array:
+        ahead = hypervolume.reach(costs(rows), point, ways) - best[:, None, :]
+        return np.asarray(np.log(np.mean(np.maximum(ahead, 0.0), axis=(0, 2)) + 1e-12))
+
+    return gain
+
+
+def _behind(posterior: Posterior, costs: Array) -> Array:
+    """The reference point: behind the front, but never behind a bound that an objective itself must keep."""
+    point = hypervolume.reference(costs)
+    for i, o in enumerate(posterior.state.objectives):
+        for c in posterior.state.constraints:
+            if c.metric == o.metric and (c.op == "<=") == (o.sign > 0):
+                bound = o.sign * posterior.response(o.metric).transform.forward(np.array([c.bound]))
+                point[i] = min(point[i], float(bound[0]))
+    return point
+
+
+def _systematic(weights: Array, count: int) -> Array:
+    positions = (np.arange(count) + 0.5) / count
+    return np.minimum(np.searchsorted(np.cumsum(weights), positions), len(weights) - 1)
+
+
+def starts(posterior: Posterior) -> Array:
+    """Tried rows to search around, the most promising first: the best, or the ends and the middle of the front."""
+    objectives, tried = posterior.state.objectives, posterior.candidates[1]
+    if not len(tried):
+        return tried
+    costs = np.stack([o.sign * posterior.expected(o.metric, tried)[0] for o in objectives], axis=1)
+    if len(objectives) == 1:
+        return tried[np.argsort(costs[:, 0])]
+    front = np.flatnonzero(hypervolume.on_front(costs))
+    front = front[np.argsort(costs[front, 0])]
+    spread = dict.fromkeys(int(i) for i in front[[0, len(front) // 2, -1, len(front) // 4, 3 * len(front) // 4]])
+    return tried[[*spread, *(i for i in range(len(tried)) if i not in spread)]]
 
 
 def maximise(
     posterior: Posterior,
     score: Callable[[Array], Array],
-    starts: Array,
+    around: Array,
     seed: int,
     rng: np.random.Generator,
     asked: Array | None = None,
@@ -142,7 +194,7 @@ def maximise(
     """
     encoder = posterior.encoder
     pool = [encoder.sample(_POOL * (1 + (encoder.groups > 6)), seed)]
-    for start in starts[:3]:
+    for start in around[: 3 if len(posterior.state.objectives) == 1 else 5]:
         pool += [encoder.neighbours(start, 48, 0.2, rng), encoder.neighbours(start, 48, 0.05, rng)]
     if asked is not None and len(asked):
         pool.append(asked)

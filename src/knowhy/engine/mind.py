@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from knowhy.engine import claims, design, opinions
+from knowhy.engine import certification, claims, design, front, opinions
 from knowhy.engine.beliefs import Beliefs, contrast_pairs, known_metrics, share
 from knowhy.engine.encoding import Array
 from knowhy.engine.factors import FactorPolicy
@@ -16,7 +16,16 @@ from knowhy.engine.information import information
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import LEVELS, Bits
 from knowhy.engine.switches import SwitchEffect, Where, switch_effects
-from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect, Swayed
+from knowhy.model.belief import (
+    Calibration,
+    CertificationForecast,
+    Incumbent,
+    Judgement,
+    MainEffect,
+    Placed,
+    Structure,
+    Swayed,
+)
 from knowhy.model.decision import Budget, Option
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
@@ -134,6 +143,10 @@ class Mind:
         words = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in changed[at].items()]
         return " ".join(words) or "the default configuration on another seed", float(bits[close[at]])
 
+    def certification(self, state: State, theory: str, trials: int) -> CertificationForecast:
+        """What it takes to certify ``theory`` with at most ``trials`` trials in all; raises UsageError."""
+        return certification.forecast(self.beliefs, state, theory, trials)
+
     def effects(self, state: State, metric: str) -> tuple[MainEffect, ...]:
         """How ``metric`` responds to each parameter that varies, the most important first."""
         posterior = self.beliefs.posterior(state)
@@ -157,6 +170,27 @@ class Mind:
     def switches(self, state: State, names: tuple[str, ...], where: Where) -> dict[str, SwitchEffect]:
         """What turning each of ``names`` on does to the first objective."""
         return switch_effects(self.beliefs, state, names, where)
+
+    def structure(self, state: State) -> Structure:
+        """How noisy and how entangled the first objective is; variances over typical settings, by draw."""
+        posterior = self.beliefs.posterior(state)
+        metric = state.objective.metric
+        response = posterior.response(metric)
+        values = response.draws(posterior.encoder.typical(128, state.seed + 5))
+        total = np.maximum(values.var(axis=1), 1e-12)
+        judge = self.beliefs.judge(posterior, [metric])
+        profiles = [judge.profile(metric, n, Scope()).mean(axis=2) for n in posterior.encoder.names]
+        mains = np.array([p.var(axis=1) for p in profiles])  # parameters by draws
+        ranked = np.sort(np.median(mains, axis=1))[::-1]
+        carried = np.cumsum(ranked) / max(float(ranked.sum()), 1e-12)
+        noise = response.noise**2 / (response.noise**2 + total)
+        joint = np.clip(1.0 - mains.sum(axis=0) / total, 0.0, 1.0)
+        matter = 1 + int(np.searchsorted(carried, 0.9 - 1e-9))
+        return Structure(float(np.median(noise)), float(np.median(joint)), min(matter, len(mains)), len(mains))
+
+    def placed(self, state: State, weights: Mapping[str, float] | None = None) -> tuple[Placed, ...]:
+        """Tried configurations among several objectives, the likeliest on the front (or best by ``weights``) first."""
+        return front.placed(self.beliefs.posterior(state), weights)
 
     def incumbent(self, state: State) -> Incumbent | None:
         """The best configuration known, judged by the posterior, not by its luckiest run."""

@@ -107,10 +107,7 @@ class TheoryPolicy:
         open_ = design.open_theories(self.beliefs, posterior)
         score = improvement.acquisition(posterior, pending, rng, opinions.weights(self.beliefs, posterior))
         asked = wished(posterior)
-        tried = posterior.candidates[1]
-        mean, _ = posterior.expected(state.objective.metric, tried)
-        starts = tried[np.argsort(state.objective.sign * mean)] if len(tried) else tried
-        rows, gains = improvement.maximise(posterior, score, starts, seed, rng, asked.rows)
+        rows, gains = improvement.maximise(posterior, score, improvement.starts(posterior), seed, rng, asked.rows)
         rows, gains = _fresh(posterior, rows, gains, pending)
         considered: list[Option] = []
         improve_lesson = self._lesson(posterior, open_, rows[:12], pending, seed)

@@ -18,6 +18,7 @@ import numpy as np
 from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.structure import isoline, structure_name
 from knowhy.engine.surface import Remembered, Surface, bottoms
+from knowhy.engine.trades import parts
 from knowhy.model.space import Interval, Scalar
 from knowhy.model.theory import (
     Better,
@@ -33,6 +34,7 @@ from knowhy.model.theory import (
     Optimum,
     OptimumMoves,
     Scope,
+    Trades,
 )
 
 Bits = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
@@ -173,6 +175,9 @@ class Judge:
                 verb: str = "lowers" if sign > 0 else "raises"
                 plain = Effect(claim.parameter, claim.loser, claim.winner, verb, claim.metric, None, claim.scope)  # type: ignore[arg-type]
                 return self._effect(plain)
+            case Trades():
+                gain, price = (self._effect(e) for e in parts(claim, self.signs))
+                return Answer(gain.holds & price.holds, price.quantity, price.about, price.margin)
             case KeepsImproving():
                 domain = self.encoder.space[claim.parameter].domain
                 end = domain.high if isinstance(domain, Interval) else claim.beyond

@@ -31,6 +31,7 @@ from knowhy.model.theory import (
     Optimum,
     OptimumMoves,
     Scope,
+    Trades,
     Verb,
 )
 
@@ -58,6 +59,8 @@ class Reader:
         match tree.data:
             case "effect":
                 return self._effect(cast("list[Node | None]", tree.children))
+            case "trades":
+                return self._trades(cast("list[Node | None]", tree.children))
             case "turning":
                 return self._turning(cast("list[Node | None]", tree.children))
             case "better":
@@ -102,43 +105,28 @@ class Reader:
         assert change is not None  # only the values and the margin are optional
         name = self._parameter(name_node)
         verb = _VERBS[cast("Node", verb_node).data]
-        ordered = literals.ordered(name.domain)
-        if change.data != "switching" and not ordered:
-            _no_order(name)
-        start: Scalar
-        end: Scalar
-        if start_node is None or end_node is None:
-            if not isinstance(name.domain, Interval):
-                raise SentenceError(
-                    f"{name.name} has no low and high end", f"say from which value to which, of {describe(name)}"
-                )
-            start, end = literals.ends(name.domain)
-            if change.data == "lowering":
-                verb = _OPPOSITE[verb]
-        else:
-            start, end = _value(start_node, name), _value(end_node, name)
-            if literals.same(start, end):
-                raise SentenceError(f"{name.name} does not change from {start} to {end}", "give two different values")
-            if ordered and literals.is_number(start) and literals.is_number(end):
-                down = cast(float, start) > cast(float, end)
-                if change.data != "switching" and down != (change.data == "lowering"):
-                    says, way = ("raising", "down") if down else ("lowering", "up")
-                    raise SentenceError(
-                        f"from {start} to {end} {name.name} goes {way}, which is not {says} it", "swap the two values"
-                    )
-                if down:
-                    start, end, verb = end, start, _OPPOSITE[verb]
-            elif change.data != "switching":
-                _no_order(name)
+        start, end, turned = _ends(change, name, start_node, end_node)
         return Effect(
             name.name,
             start,
             end,
-            verb,
+            _OPPOSITE[verb] if turned else verb,
             self._metric(metric_node),
             _margin(margin_node, verb),
             self._scope(scope_node, sets=name.name),
         )
+
+    def _trades(self, parts: Sequence[Node | None]) -> Trades:
+        change, name_node, start_node, end_node, metric_node, against_node, scope_node = parts
+        assert change is not None
+        name = self._parameter(name_node)
+        start, end, turned = _ends(change, name, start_node, end_node)
+        metric, against = self._metric(metric_node), self._metric(against_node)
+        if metric == against:
+            raise SentenceError(f"{metric} is traded against itself", "name two different metrics")
+        if turned:
+            metric, against = against, metric
+        return Trades(name.name, start, end, metric, against, self._scope(scope_node, sets=name.name))
 
     def _turning(self, parts: Sequence[Node | None]) -> Effect:
         name_node, state, verb_node, metric_node, margin_node, scope_node = parts
@@ -266,6 +254,34 @@ class Reader:
         if not literals.switch(name.domain):
             self._ordered(node, "goes up")
         return name
+
+
+def _ends(change: Node, name: Parameter, start_node: Node | None, end_node: Node | None) -> tuple[Scalar, Scalar, bool]:
+    """From where to where a parameter is changed, numbers upwards, and whether that turned the change around."""
+    ordered = literals.ordered(name.domain)
+    if change.data != "switching" and not ordered:
+        _no_order(name)
+    if start_node is None or end_node is None:
+        if not isinstance(name.domain, Interval):
+            raise SentenceError(
+                f"{name.name} has no low and high end", f"say from which value to which, of {describe(name)}"
+            )
+        low, high = literals.ends(name.domain)
+        return low, high, change.data == "lowering"
+    start, end = _value(start_node, name), _value(end_node, name)
+    if literals.same(start, end):
+        raise SentenceError(f"{name.name} does not change from {start} to {end}", "give two different values")
+    if ordered and literals.is_number(start) and literals.is_number(end):
+        down = cast(float, start) > cast(float, end)
+        if change.data != "switching" and down != (change.data == "lowering"):
+            says, way = ("raising", "down") if down else ("lowering", "up")
+            raise SentenceError(
+                f"from {start} to {end} {name.name} goes {way}, which is not {says} it", "swap the two values"
+            )
+        return (end, start, True) if down else (start, end, False)
+    if change.data != "switching":
+        _no_order(name)
+    return start, end, False
 
 
 def _nodes(node: Node) -> list[Node]:

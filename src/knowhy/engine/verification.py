@@ -10,11 +10,12 @@ from knowhy.engine.encoding import Array
 from knowhy.engine.metric_names import goal
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import propose, trial_seed
+from knowhy.engine.trades import parts
 from knowhy.model.decision import Decision
 from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Point, Scalar, same_point
 from knowhy.model.state import State
-from knowhy.model.theory import Better, Claim, Effect, Theory
+from knowhy.model.theory import Better, Claim, Effect, Theory, Trades
 from knowhy.model.trial import Arm, Contrast, Evidence
 
 _LIKELY, _DOUBTFUL, _PROMISING = 0.9, 0.7, 0.8
@@ -33,14 +34,14 @@ def verify(beliefs: Beliefs, state: State, posterior: Posterior, left: int) -> D
         for theory in _candidates(beliefs, state):
             wanted = contrasts_for(beliefs, state, posterior, theory, len(state.contrasts) + len(new))
             both = [*live, *new, *wanted]
-            if wanted and evidence.needed(None, 0) * _width(state, both) <= left:
+            if wanted and evidence.needed(None, 0) * width(state, both) <= left:
                 new += wanted
     active = [*live, *new]
-    while active and _width(state, active) > left:
+    while active and width(state, active) > left:
         active.pop()
     if not active:
         return None
-    return _round(beliefs, state, posterior, active, tuple(c for c in new if c in active))
+    return fresh_round(beliefs, state, posterior, active, tuple(c for c in new if c in active))
 
 
 def test(beliefs: Beliefs, state: State, posterior: Posterior, theory: str) -> Decision | None:
@@ -56,7 +57,7 @@ def test(beliefs: Beliefs, state: State, posterior: Posterior, theory: str) -> D
     elif not known and theory in state.theories:
         new = contrasts_for(beliefs, state, posterior, state.theories[theory], len(state.contrasts))
     active = [*known, *new]
-    return _round(beliefs, state, posterior, active, new) if active else None
+    return fresh_round(beliefs, state, posterior, active, new) if active else None
 
 
 def _alive(state: State, posterior: Posterior, contrast: Contrast) -> bool:
@@ -114,13 +115,15 @@ def contrasts_for(
 
     ``registered`` is how many contrasts there are already.
     """
-    parsed = beliefs.claims(state, theory.claims)
-    found = [_contrast(state, posterior, theory, c, f"C{registered + 1 + i}") for i, c in enumerate(parsed)]
+    read = beliefs.claims(state, theory.claims)
+    signs = {m: goal(m, state.objectives) for c in read for m in claims.mentions(c)[1]}
+    parsed = [p for c in read for p in (parts(c, signs) if isinstance(c, Trades) else (c,))]
+    found = [contrast_of(state, posterior, theory, c, f"C{registered + 1 + i}") for i, c in enumerate(parsed)]
     made = tuple(c for c in found if c is not None)
-    return made if made and len(made) == len(theory.claims) else ()
+    return made if made and len(made) == len(parsed) and len(read) == len(theory.claims) else ()
 
 
-def _contrast(state: State, posterior: Posterior, theory: Theory, claim: Claim, name: str) -> Contrast | None:
+def contrast_of(state: State, posterior: Posterior, theory: Theory, claim: Claim, name: str) -> Contrast | None:
     """The contrast of one claim of a difference; None for other claims and where its parameter is held."""
     if not isinstance(claim, (Effect, Better)):
         return None
@@ -169,12 +172,12 @@ def _arms(state: State, contrasts: list[Contrast], base: Point, pair: int) -> li
     return made
 
 
-def _width(state: State, contrasts: list[Contrast]) -> int:
+def width(state: State, contrasts: list[Contrast]) -> int:
     """How many trials a round of ``contrasts`` takes."""
     return len(_arms(state, contrasts, {}, 0))
 
 
-def _round(
+def fresh_round(
     beliefs: Beliefs, state: State, posterior: Posterior, contrasts: list[Contrast], new: tuple[Contrast, ...]
 ) -> Decision:
     """All arms of a fresh pair of each contrast, in random order, on one new seed."""

@@ -8,13 +8,15 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
 from knowhy.execution.printed import Found, Reading, metrics_in, readings_in
-from knowhy.execution.text import clean, read_bounded, redact, settled, shorten, tail
+from knowhy.execution.text import clean, read_bounded, settled, shorten, tail
 from knowhy.model.job import Job
-from knowhy.model.observation import Curve, Failure, FailureKind, Observation, Outcome
+from knowhy.model.observation import LARGEST, Curve, Failure, FailureKind, Observation, Outcome
+from knowhy.redaction import redact
 
 __all__ = ["CURVE_POINTS", "Found", "Report", "collect", "judge", "metrics_in", "read_lines"]
 
@@ -24,7 +26,8 @@ T = TypeVar("T")
 
 _NAMES = 200
 _LOG_BYTES = 3 << 20
-_RESULT_BYTES = 8 << 20
+_RESULT_BYTES = 2 << 20
+_LINES = 20_000
 _LINE_BYTES = 1 << 16
 
 _MEMORY = re.compile(
@@ -52,12 +55,14 @@ def collect(
     timed_out: bool = False,
     out_of_memory: bool = False,
     peak_memory: int = 0,
+    beyond: str = "",
     log: str | None = None,
 ) -> Outcome:
     """Judge what ``job`` left in its result file and its log.
 
     ``exit_code`` is negative for a signal, None where it is not known; ``out_of_memory`` says that our limit
-    or the kernel ended it, ``peak_memory`` (bytes, 0: unknown) what it held; ``log`` replaces the text at
+    or the kernel ended it, ``peak_memory`` (bytes, 0: unknown) what it held; ``beyond`` says which other limit it went
+    beyond; ``log`` replaces the text at
     ``job.log_path``. Numbers in the result file win over printed ones of the same name.
     """
     if log is None:
@@ -77,6 +82,8 @@ def collect(
         limit = f" over the limit of {_bytes(job.memory)}" if job.memory is not None else ""
         held = f" (it held {_bytes(peak_memory)})" if peak_memory else ""
         cause = "out_of_memory", f"ended for its use of memory{limit}{held}"
+    elif beyond:
+        cause = "limit", beyond
     elif exit_code != 0:
         cause = _crash(log, exit_code)
     return judge(job.required, report, duration, cause=cause, log=log, exit_code=exit_code)
@@ -92,7 +99,7 @@ def judge(
     exit_code: int | None = None,
 ) -> Outcome:
     """An observation where there is no ``cause`` to fail and every required metric is finite, else a failure."""
-    metrics = _as_required(report.metrics, required)
+    metrics = {name: _within(value) for name, value in _as_required(report.metrics, required).items()}
     curves = {name: c for name, c in _as_required(report.curves, required).items() if name in metrics}
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
     # A script that stops itself because its loss is nan fails for the nan, unless a traceback says otherwise.
@@ -114,11 +121,12 @@ def judge(
 def read_lines(path: str) -> Report:
     """The JSON lines of a result file: flat objects of numbers, "step" optional; other lines are counted and skipped.
 
-    The first and the last 8 MiB are read, lines of up to 64 KiB.
+    Of the first and the last 2 MiB 20,000 lines each are read, of up to 64 KiB.
     """
     report = Report()
     points: dict[str, list[tuple[float | None, float]]] = {}
-    for line in read_bounded(path, _RESULT_BYTES, _RESULT_BYTES).split(b"\n"):
+    lines = read_bounded(path, _RESULT_BYTES, _RESULT_BYTES).split(b"\n")
+    for line in lines if len(lines) <= 2 * _LINES else (*lines[:_LINES], *lines[-_LINES:]):
         if not line.strip():
             continue
         numbers = _numbers(line)
@@ -152,10 +160,16 @@ def _numbers(line: bytes) -> dict[str, float]:
     for name, value in parsed.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             try:
-                numbers[clean(name)[:100]] = float(value)
+                numbers[_safe(name)] = float(value)
             except OverflowError:
-                numbers[clean(name)[:100]] = math.inf if value > 0 else -math.inf
+                numbers[_safe(name)] = math.inf if value > 0 else -math.inf
     return numbers
+
+
+@lru_cache(maxsize=1024)
+def _safe(name: str) -> str:
+    """A metric's name, fit to be kept."""
+    return redact(clean(name))[:100]
 
 
 def _printed(log: str) -> Report:
@@ -178,13 +192,18 @@ def _on_steps(readings: Sequence[Reading]) -> list[tuple[float, float]]:
 
 def _add_curve(report: Report, name: str, points: Sequence[tuple[float, float]]) -> None:
     """Keep finite points in the order of their steps (the last of each step), thinned evenly, ends kept."""
-    kept = sorted({step: value for step, value in points if math.isfinite(value)}.items())
+    kept = sorted({s: value for s, value in points if math.isfinite(_within(value)) and abs(s) <= LARGEST}.items())
     if len(kept) < 2:
         return
     if len(kept) > CURVE_POINTS:
         scale = (len(kept) - 1) / (CURVE_POINTS - 1)
         kept = [kept[round(i * scale)] for i in range(CURVE_POINTS)]
     report.curves[name] = Curve(tuple(step for step, _ in kept), tuple(value for _, value in kept))
+
+
+def _within(value: float) -> float:
+    """``value``, or infinity where it is beyond what is taken for a number."""
+    return math.copysign(math.inf, value) if abs(value) > LARGEST else value
 
 
 def _as_required(values: Mapping[str, T], required: Sequence[str]) -> dict[str, T]:

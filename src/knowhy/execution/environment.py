@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
+from knowhy.redaction import NAMES, redact
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -21,10 +23,10 @@ _NAMES = _words(
 _PREFIXES = tuple(
     _words(
         "LC_ PYTHON CONDA CUDA NVIDIA NCCL_ CUBLAS_ CUDNN_ HIP_ ROCR_ HSA_ OMP_ KMP_ MKL_ OPENBLAS_ BLIS_ GOTO_ "
-        "TORCH_ PYTORCH_ TF_ XLA_ JAX_"
+        "TORCH_ PYTORCH_ TF_CPP_ TF_CUDNN_ TF_DETERMINISTIC_ TF_ENABLE_ TF_FORCE_ TF_GPU_ TF_NUM_ TF_USE_ TF_XLA_ "
+        "XLA_ JAX_"
     )
 )
-_SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|AUTH|(?:API|ACCESS|_)_?KEY", re.IGNORECASE)
 _CREDENTIALS_IN_URL = re.compile(r"://[^/\s]*@")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -34,7 +36,7 @@ def child_environment(
 ) -> dict[str, str]:
     """The variables of a trial: those of ``parent`` that are allowed or named in ``passed``, and ``extra`` over them.
 
-    Names that look like secrets and URLs with credentials are left out even under an allowed prefix, unless
+    Names and values that look like secrets and URLs with credentials are left out even under an allowed prefix, unless
     they are named in ``passed``. With several ``workers`` and no OMP_NUM_THREADS from the person, each trial
     gets its share of the cores. Output is unbuffered, so that what a trial printed before it was killed is not
     lost; plots open no windows; the hash seed follows the trial's seed.
@@ -63,4 +65,4 @@ def available_cores() -> int:
 def _allowed(name: str, value: str) -> bool:
     if name not in _NAMES and not name.startswith(_PREFIXES):
         return False
-    return not _SECRET.search(name) and not _CREDENTIALS_IN_URL.search(value)
+    return not NAMES.search(name) and not _CREDENTIALS_IN_URL.search(value) and redact(value) == value

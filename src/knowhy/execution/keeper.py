@@ -23,7 +23,9 @@ import signal
 import sys
 import time
 
+from knowhy.execution import confine
 from knowhy.execution.boundedlog import BoundedLog
+from knowhy.execution.room import Room
 from knowhy.execution.tree import (
     KERNEL_PARENT_DIED,
     KERNEL_SUBREAPER,
@@ -40,7 +42,11 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     class Order(TypedDict):
-        """What the controller asks for; paths are absolute, ``packages`` is the folder that holds psutil."""
+        """What the controller asks for; paths are absolute, ``packages`` is the folder that holds psutil.
+
+        ``program``, ``rules`` and ``file_size`` (0: no bound) are for ``confine``; ``monitored`` says that the command
+        is a monitor that must not be asked to end. ``disk`` bounds the bytes in the folders ``watched``.
+        """
 
         argv: list[str]
         folder: str
@@ -50,6 +56,13 @@ if TYPE_CHECKING:
         grace: float
         token: str
         packages: str
+        program: bytes
+        rules: confine.Rules | None
+        monitored: bool
+        processes: int
+        file_size: int
+        disk: int | None
+        watched: list[str]
 
     class Account(TypedDict):
         """How it ended: ``exit`` as in ``os.waitstatus_to_exitcode``, ``message``: what failed here, ``peak`` bytes."""
@@ -81,6 +94,7 @@ class Keeper:
         self._status: int | None = None
         self._alone = False
         self._peak = 0
+        self._room = Room(order["watched"], order["disk"], order["processes"])
         self._output, self._output_end = os.pipe()
         self._wake, wake_end = os.pipe()
         for fd in (self._output, self._wake, wake_end):
@@ -114,10 +128,10 @@ class Keeper:
             return _account("setup", message=problem)
         reason = self._watch(log, started)
         duration = time.monotonic() - started
-        self._end_tree(log, gentle=reason != "memory")
+        self._end_tree(log, gentle=reason not in ("memory", "processes", "disk"))
         self._drain(log)
         log.close()
-        account = _account(reason, message=log.error)
+        account = _account(reason, message=self._room.excess or log.error)
         account["exit"] = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         account["duration"] = duration
         account["peak"] = self._peak
@@ -138,6 +152,7 @@ class Keeper:
                 if os.getppid() != keeper:
                     os._exit(1)
                 _prepare_child(self._output_end, order["folder"])
+                confine.enter(order["program"], order["rules"], order["processes"], order["file_size"])
                 os.execvp(order["argv"][0], order["argv"])
             except BaseException as error:
                 os.write(report_end, f"{order['argv'][0]} cannot be started: {error}".encode())
@@ -167,9 +182,11 @@ class Keeper:
                 cost = time.monotonic() - now
                 # A process can touch a few GB a second: look again before it could have crossed the rest.
                 check = now + min(0.25, max(0.02, 20 * cost, (limit - used) / 4e9))
+            if over := self._room.over(now):
+                return over
             if self._stop or os.getppid() != self._parent:
                 return "cancelled"
-            if self._step(log, min(deadline, check, now + 1.0) - now):
+            if self._step(log, min(deadline, check, self._room.due, now + 1.0) - now):
                 return "cancelled"
         return "ended"
 
@@ -215,11 +232,13 @@ class Keeper:
         self._until_empty(log, give_up, lambda: self._signal(token, (signal.SIGKILL,)), token)
 
     def _signal(self, token: str, signals: tuple[int, ...]) -> None:
-        if self._status is None:
+        spared = self._order["monitored"] and signal.SIGKILL not in signals
+        if self._status is None and not spared:
             with contextlib.suppress(OSError):
                 for number in signals:
                     os.killpg(self._script, number)
-        send(descendants(os.getpid(), token), signals)
+        # A monitor that ends takes the job with it at once: signals that ask are for the job alone.
+        send([p for p in descendants(os.getpid(), token) if not spared or p.pid != self._script], signals)
 
     def _until_empty(self, log: BoundedLog, deadline: float, again: Callable[[], None], token: str) -> None:
         """Serve output and ends until the tree is empty or ``deadline``; ``again`` runs at every turn."""

@@ -22,10 +22,11 @@ from typing import IO
 
 import psutil
 
-from knowhy.errors import SettingsError, UsageError
-from knowhy.execution import keeper, tree
+from knowhy.errors import SandboxError, SettingsError, UsageError
+from knowhy.execution import integrity, keeper, orders, tree
 from knowhy.execution.collect import collect
 from knowhy.execution.environment import child_environment
+from knowhy.execution.sandbox import Plan, Sandbox
 from knowhy.model.job import Job
 from knowhy.model.observation import Failure, Outcome
 
@@ -35,7 +36,10 @@ _ACCOUNT_BYTES = 1 << 16
 
 @dataclass(slots=True)
 class _Running:
-    """A job under its keeper; ``force_at`` is when the controller stops trusting the keeper to end it."""
+    """A job under its keeper; ``force_at`` is when the controller stops trusting the keeper to end it.
+
+    ``trial`` is how the job itself ended where this is its evaluation, ``flags`` what was found in between.
+    """
 
     job: Job
     token: str
@@ -44,8 +48,11 @@ class _Running:
     answers: IO[bytes]
     started: float
     force_at: float
+    plan: Plan
     cancelled: bool = False
     account: bytearray = field(default_factory=bytearray)
+    trial: Outcome | None = None
+    flags: tuple[str, ...] = ()
 
 
 class LocalExecutor:
@@ -53,11 +60,14 @@ class LocalExecutor:
 
     What a job prints is kept in its log up to the first 512 KiB and the last 1.5 MiB. At a time-out the process tree
     gets SIGTERM, ``grace`` seconds, then SIGKILL; a tree that ends, is cancelled or loses its controller goes the
-    same way. ``passed`` names variables that trials get beside the allow-list (see ``environment``). Methods may
-    be called from several threads, ``wait`` from one at a time. Also a context manager that closes itself.
+    same way. ``passed`` names variables that trials get beside the allow-list (see ``environment``). Jobs with a
+    confinement run in ``sandbox``; where that is None, those that do not require one run without. Methods may be
+    called from several threads, ``wait`` from one at a time. Also a context manager that closes itself.
     """
 
-    def __init__(self, workers: int, passed: Sequence[str] = (), grace: float = 1.0) -> None:
+    def __init__(
+        self, workers: int, passed: Sequence[str] = (), grace: float = 1.0, sandbox: Sandbox | None = None
+    ) -> None:
         """Prepare, starting nothing; raises SettingsError for no workers or a grace outside of 0 to 2 s."""
         if workers < 1:
             raise SettingsError(f"{workers} workers cannot run anything", "set workers to 1 or more")
@@ -66,6 +76,7 @@ class LocalExecutor:
         self.workers = workers
         self._passed = tuple(passed)
         self._grace = grace
+        self._sandbox = sandbox
         self._lock = threading.RLock()
         self._queue: deque[Job] = deque()
         self._running: dict[int, _Running] = {}
@@ -155,6 +166,7 @@ class LocalExecutor:
             except subprocess.TimeoutExpired:
                 self._end_by_force(running)
             _release(running)
+            orders.redact(running.job)
         self._notify()
 
     def _notify(self) -> None:
@@ -171,13 +183,18 @@ class LocalExecutor:
             if job is None:
                 return
             self._queue.remove(job)
+            changed = integrity.changed(job.evaluation.locked) if job.evaluation is not None else ()
+            if changed:
+                message = f"{changed[0]} is locked, and has changed since the study began: restore it"
+                self._ready.append((job.trial, Failure("setup", message, 0.0)))
+                continue
             try:
                 self._running[job.trial] = self._start(job)
-            except OSError as error:
+            except (OSError, SandboxError) as error:
                 self._ready.append((job.trial, Failure("setup", f"the job cannot be started: {error}", 0.0)))
 
     def _start(self, job: Job) -> _Running:
-        """Put ``job`` under a keeper; raises OSError."""
+        """Put ``job`` under a keeper; raises OSError, SandboxError."""
         # Numbers of an earlier attempt that was cut off must not count for this one.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(job.result_path)
@@ -185,16 +202,9 @@ class LocalExecutor:
         extra = {"KNOWHY_RESULT": os.path.abspath(job.result_path), **job.env, tree.TOKEN: token}
         if job.required:
             extra.setdefault("KNOWHY_METRIC", job.required[0])
-        order: keeper.Order = {
-            "argv": list(job.argv),
-            "folder": os.path.abspath(job.folder),
-            "log": os.path.abspath(job.log_path),
-            "timeout": job.timeout,
-            "memory": job.memory,
-            "grace": self._grace,
-            "token": token,
-            "packages": os.path.dirname(os.path.dirname(os.path.abspath(psutil.__file__))),
-        }
+        plan = self._plan(job)
+        environment = {**child_environment(os.environ, extra, self.workers, self._passed), **plan.env}
+        order = orders.order(job, plan, token, self._grace)
         process = subprocess.Popen(
             [
                 sys.executable,
@@ -208,7 +218,7 @@ class LocalExecutor:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env=child_environment(os.environ, extra, self.workers, self._passed),
+            env={name: value for name, value in environment.items() if value or name not in plan.env},
             start_new_session=True,
         )
         assert process.stdin is not None
@@ -218,7 +228,15 @@ class LocalExecutor:
             process.stdin.write(len(data).to_bytes(4, "big") + data)
         now = time.monotonic()
         force_at = float("inf") if job.timeout is None else now + job.timeout + self._grace + _SLACK
-        return _Running(job, token, process, process.stdin, process.stdout, now, force_at)
+        return _Running(job, token, process, process.stdin, process.stdout, now, force_at, plan)
+
+    def _plan(self, job: Job) -> Plan:
+        """How ``job`` runs here; raises SandboxError where it requires a sandbox and there is none."""
+        if job.confinement is None or (self._sandbox is None and not job.confinement.required):
+            return Plan(job.argv, disk=job.disk, watched=(job.folder,), memory=job.memory)
+        if self._sandbox is None:
+            raise SandboxError("it must run in a sandbox, and there is none", "knowhy doctor says why")
+        return self._sandbox.plan(job, job.confinement)
 
     def _dismiss(self, running: _Running) -> None:
         """Tell the keeper to end the tree."""
@@ -245,10 +263,48 @@ class LocalExecutor:
         except (ValueError, SyntaxError):
             self._finish(running, self._lost(running))
             return
-        self._finish(running, None if running.cancelled else _outcome(running.job, account))
+        orders.redact(running.job)
+        if running.cancelled:
+            self._finish(running, None)
+        elif running.trial is not None:
+            self._finish(running, self._evaluated(running, account))
+        else:
+            self._ended(running, account)
+
+    def _ended(self, running: _Running, account: keeper.Account) -> None:
+        """A job itself has ended: report it, or let it be evaluated in the same slot."""
+        job, evaluation = running.job, running.job.evaluation
+        measured = evaluation is not None and bool(evaluation.argv)
+        outcome = orders.outcome_of(replace(job, required=()) if measured else job, account, running.plan)
+        flags = (*job.flags, *integrity.flags_after(job, account["duration"]))
+        if evaluation is None or not measured or isinstance(outcome, Failure):
+            self._finish(running, integrity.believed(outcome, flags))
+            return
+        try:
+            then = integrity.evaluation_job(job, evaluation)
+            following = self._start(then)
+        except (OSError, SandboxError) as error:
+            self._finish(running, Failure("setup", f"the evaluation cannot be started: {error}", account["duration"]))
+            return
+        following.trial, following.flags = outcome, flags
+        with self._lock:
+            _release(running)
+            if self._running.get(job.trial) is running:
+                self._running[job.trial] = following
+            else:  # cancelled meanwhile
+                self._ending.remove(running)
+                self._dismiss(following)
+
+    def _evaluated(self, running: _Running, account: keeper.Account) -> Outcome:
+        """The outcome of a job whose evaluation has ended."""
+        assert running.trial is not None
+        ended = orders.outcome_of(running.job, account, running.plan)
+        flags = (*running.flags, *integrity.flags_after(running.job, account["duration"], "its evaluation"))
+        return integrity.judged(ended, running.trial, running.job, flags)
 
     def _lost(self, running: _Running) -> Outcome:
         """The keeper ended without an account: somebody killed it."""
+        orders.redact(running.job)
         self._end_by_force(running)
         seconds = time.monotonic() - running.started
         ended = collect(running.job, None, seconds)
@@ -291,21 +347,3 @@ def _release(running: _Running) -> None:
     for pipe in (running.orders, running.answers):
         with contextlib.suppress(OSError):
             pipe.close()
-
-
-def _outcome(job: Job, account: keeper.Account) -> Outcome:
-    """The outcome that an account and the job's files amount to."""
-    if account["reason"] == "setup":
-        return Failure("setup", account["message"], account["duration"])
-    outcome = collect(
-        job,
-        account["exit"],
-        account["duration"],
-        timed_out=account["reason"] == "timeout",
-        out_of_memory=account["reason"] == "memory" or account["kernel_oom"],
-        peak_memory=account["peak"],
-    )
-    if account["message"] and isinstance(outcome, Failure) and outcome.kind == "no_metric":
-        # What it printed is not there to be read: the disk is to blame, not the configuration.
-        return replace(outcome, kind="setup", message=f"the log cannot be written: {account['message']}")
-    return outcome

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from knowhy.execution.text import clean, redact, shorten
+from knowhy.execution.text import clean, shorten
+from knowhy.redaction import redact
 
 NAMES = 200
 _SEGMENT_CHARACTERS = 4000

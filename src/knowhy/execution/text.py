@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 import unicodedata
 
+from knowhy.redaction import redact
+
+__all__ = ["clean", "read_bounded", "redact_file", "settled", "shorten", "tail"]
+
 TAIL_CHARACTERS = 2000
 LINE_CHARACTERS = 400
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[@-Z\\^_-~])")
-_HIDDEN = "[redacted]"
-_SECRETS = (
-    re.compile(
-        r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,8000}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)", re.DOTALL
-    ),
-    re.compile(r"\b(?:sk|rk|pk)-[A-Za-z0-9_-]{16,}"),
-    re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|hf_|xox[abeprs]-|npm_|pypi-|dop_v1_)[A-Za-z0-9_-]{16,}"),
-    re.compile(r"\b(?:AKIA|ASIA|AROA)[0-9A-Z]{16}\b"),
-    re.compile(r"\bAIza[0-9A-Za-z_-]{30,}"),
-    re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"),
-    re.compile(r"(?<=://)[^/\s:@]{1,200}:[^/\s@]{1,200}(?=@)|(?<=://)[^/\s:@]{8,200}(?=@)"),
-    re.compile(
-        r"(?i)(?<=[?&])((?:access_|auth_|api_|refresh_|id_)?(?:token|key|signature|sig|secret|password)"
-        r"|x-amz-[a-z-]{1,30})=[^&\s\"'#]{4,}"
-    ),
-    re.compile(r"(?i)\b(?:bearer|basic)\s+(?=[^\s]{0,200}[0-9+/=_-])[A-Za-z0-9+/=._-]{16,}"),
-    re.compile(
-        r"(?i)\b[\w-]{0,40}(?:api_?key|access_?key|secret(?:_?key|_access_key)?|passw(?:or)?d|auth_?token|access_?token"
-        r"|private_?key|client_?secret)[\"']?\s{0,4}[:=]\s{0,4}[\"']?[^\s\"',;]{6,}"
-    ),
-)
-
-
-def redact(text: str) -> str:
-    """``text`` with what looks like a key, token or password replaced by ``[redacted]``."""
-    for pattern in _SECRETS:
-        text = pattern.sub(_HIDDEN, text)
-    return text
 
 
 def clean(text: str) -> str:
@@ -92,3 +69,16 @@ def read_bounded(path: str, head: int, last: int) -> bytes:
         file.seek(info.st_size - last)
         end = file.read(last)
         return start[: start.rfind(b"\n") + 1] + end[end.find(b"\n") + 1 :]
+
+
+def redact_file(path: str, size: int) -> None:
+    """Black out secrets in a text file that nobody writes to any more; links, and files above ``size``, stay."""
+    with contextlib.suppress(OSError):
+        if os.lstat(path).st_size > size:
+            return
+        data = read_bounded(path, size, 0)
+        text = data.decode("utf-8", errors="surrogateescape")
+        safe = redact(text)
+        if safe != text:
+            with open(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC), "wb") as file:
+                file.write(safe.encode("utf-8", errors="surrogateescape"))

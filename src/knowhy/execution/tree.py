@@ -80,3 +80,23 @@ def kernel_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
+
+
+def tasks_below(pid: int) -> int:
+    """Processes and threads below ``pid``, from one pass over /proc; 0 where there is none."""
+    parents: dict[int, tuple[int, int]] = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc"):
+            if name.isdecimal():
+                with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+                    parents[int(name)] = int(fields[1]), int(fields[17])
+    children: dict[int, list[int]] = {}
+    for child, (parent, _) in parents.items():
+        children.setdefault(parent, []).append(child)
+    total, left = 0, list(children.get(pid, ()))
+    while left:
+        child = left.pop()
+        total += parents[child][1]
+        left += children.get(child, ())
+    return total

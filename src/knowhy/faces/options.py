@@ -11,6 +11,7 @@ from typing import TypeVar
 import click
 
 from knowhy.errors import StudyMissingError
+from knowhy.model.trust import SANDBOXES
 from knowhy.settings import Settings, load
 from knowhy.settings_file import FILE_NAME
 from knowhy.study import Study, study_names
@@ -31,6 +32,25 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_data", is_flag=True, help="Write JSON to standard output, and nothing else.")(
         command
     )
+
+
+def trust_options(command: F) -> F:
+    """Add the options about sandboxes, the trial's environment and who measures its result."""
+    options = (
+        click.option("--sandbox", metavar="KIND", help=f"Run trials in one: {', '.join(SANDBOXES)}."),
+        click.option("--network", is_flag=True, default=None, help="Let trials in a sandbox use the network."),
+        click.option("--allow-unsandboxed", is_flag=True, default=None, help="Run edited code even without a sandbox."),
+        click.option("--read", multiple=True, metavar="PATH", help="Let trials in a sandbox read this as well."),
+        click.option("--hide", multiple=True, metavar="PATH", help="Hide this from trials, not from the evaluator."),
+        click.option("--env", multiple=True, metavar="NAME", help="Give trials this variable as well."),
+        click.option("--disk", metavar="SIZE", help="For one trial's folder, such as 10GB."),
+        click.option("--evaluate", metavar="COMMAND", help='Measures what a trial left, as in "python evaluate.py".'),
+        click.option("--lock", multiple=True, metavar="PATH", help="A file or folder that no trial may change."),
+        click.option("--longest", metavar="TIME", help="A trial that takes longer is not believed."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def settings_path(config: str | None) -> Path | None:

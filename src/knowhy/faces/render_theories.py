@@ -11,7 +11,7 @@ from rich.text import Text
 from knowhy.faces.render import Line, bar, hanging, row, settings
 from knowhy.faces.text import one_line, safe
 from knowhy.model.belief import Judgement
-from knowhy.views import EvidenceView, Explanation, TheoryView, words
+from knowhy.views import CertificateView, CertificationView, EvidenceView, Explanation, TheoryView, cost_words, words
 
 STYLES = {
     "certified": "bold green",
@@ -102,16 +102,30 @@ def explanation_lines(view: Explanation) -> list[Line]:
             lines.append(f"  and {words.plural(len(evidence) - 8, 'trial')} that say less")
     if view.neutral:
         lines.append(row("neutral", f"{words.plural(view.neutral, 'trial')} with nothing to say either way"))
-    for certificate in theory.certificates:
-        outcome = "certified" if certificate.certified else "not certified so far"
-        lines.append(
-            row(
-                "contrast",
-                f"{words.plural(certificate.pairs, 'fresh pair')}, {certificate.wins} as claimed, "
-                f"e-value {certificate.e_value:.3g} (20 certifies one claim): {outcome}",
-            )
-        )
+    lines += [row("contrast", certificate_words(certificate)) for certificate in theory.certificates]
     return lines
+
+
+def certification_lines(view: CertificationView, workers: int = 1) -> list[Line]:
+    """A theory on its way to a certificate: what is tested, what its pairs show, what it takes."""
+    theory = view.theory
+    lines: list[Line] = [
+        Text(f"{theory.id}  {one_line(theory.title)}", style="bold"),
+        row("status", f"{standing(theory)}; by its contrast {view.standing}"),
+    ]
+    lines += [row("claim", one_line(test)) for test in view.tests]
+    lines += [row("contrast", certificate_words(c)) for c in view.certificates if c.pairs]
+    lines.append(row("used", f"{view.used} of {words.plural(view.allowance, 'trial')}"))
+    return [*lines, row("cost", cost_words(view, workers))]
+
+
+def certificate_words(certificate: CertificateView) -> str:
+    """What the pairs of a contrast show, in a line."""
+    outcome = "certified" if certificate.certified else "refuted" if certificate.refuted else "not certified so far"
+    return (
+        f"{words.plural(certificate.pairs, 'fresh pair')}, {certificate.wins} as claimed, "
+        f"e-value {certificate.e_value:.3g} ({certificate.needed:.3g} certifies): {outcome}"
+    )
 
 
 def standing(theory: TheoryView) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from knowhy.model.space import Point, Scalar
 from knowhy.model.thought import Opinion
+from knowhy.model.trial import Contrast
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +104,71 @@ class Swayed:
     prior_with: float
     belief: float
     belief_with: float
+
+
+@dataclass(frozen=True, slots=True)
+class CertificationForecast:
+    """What it takes to certify a theory, before (or between) its pairs of trials.
+
+    ``allowance`` trials in all may be spent on ``contrasts`` and ``used`` are; a round of pairs takes ``arms`` trials.
+    ``least`` more trials certify it if every pair comes out as claimed, ``expected`` are expected until it is settled
+    either way or the allowance is spent. ``certified`` and ``refuted`` are the chances of that, by the posterior.
+    ``seconds`` is what a trial is expected to take. ``repeats``: the subject gives the same number on every
+    seed, so that no number of pairs can certify.
+    """
+
+    theory: str
+    contrasts: tuple[Contrast, ...]
+    standing: Literal["certified", "refuted", "open"]
+    allowance: int
+    used: int
+    arms: int
+    least: int
+    expected: float
+    certified: float
+    refuted: float
+    seconds: float
+    repeats: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What the first objective is like, by the posterior (medians over its draws).
+
+    ``noise`` is the share of its variation over typical settings that is noise, ``joint`` the share of the rest that no
+    parameter explains on its own, ``matter`` how many of ``parameters`` carry 90% of the effects.
+    """
+
+    noise: float
+    joint: float
+    matter: int
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A metric at a configuration by the posterior, which takes back the luck of single runs (90% interval)."""
+
+    metric: str
+    middle: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A configuration that was tried, among the others and several objectives.
+
+    ``trial`` is the first that ran it, ``runs`` how many did. ``front`` is the probability that no other tried
+    configuration is at least as good in every objective and better in one, and that it keeps the constraints.
+    ``chosen`` is the probability that it is the best by the weights that were asked for (None: none were).
+    ``estimates`` has one for each objective, ``against_default`` the changes from the default.
+    """
+
+    trial: int
+    point: Point
+    runs: int
+    front: float
+    chosen: float | None
+    estimates: tuple[Estimate, ...]
+    against_default: tuple[Estimate, ...]

@@ -6,8 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+LARGEST = 1e100
+"""Numbers beyond this (either way) count as infinite: no training measures them, and their squares overflow."""
+
 FailureKind = Literal[
-    "nan", "inf", "no_metric", "exit", "timeout", "out_of_memory", "setup", "lost", "pruned", "patch", "tampered"
+    "nan",
+    "inf",
+    "no_metric",
+    "exit",
+    "timeout",
+    "out_of_memory",
+    "limit",
+    "setup",
+    "lost",
+    "pruned",
+    "patch",
+    "tampered",
 ]
 SAYS_NOTHING: tuple[FailureKind, ...] = ("lost", "setup", "pruned")
 """Kinds that say nothing about the configuration: a lost worker, a full disk, somebody who ended the trial early."""
@@ -25,7 +39,7 @@ class Curve:
 class Observation:
     """A trial that finished: its metrics (derived diagnostics included), curves and seconds.
 
-    Every metric is a finite number.
+    Every metric is a finite number, of at most ``LARGEST``.
     """
 
     metrics: Mapping[str, float]
@@ -37,7 +51,8 @@ class Observation:
 class Failure:
     """A trial that did not finish with numbers.
 
-    ``kind`` is the distinct cause, ``message`` one line, ``log_tail`` the end of what it printed,
+    ``kind`` is the distinct cause ("limit": it went beyond its processes or its room on the disk; "tampered": it
+    ended with numbers that are not to be believed), ``message`` one line, ``log_tail`` the end of what it printed,
     ``metrics`` and ``curves`` what it still reported (finite numbers only).
     """
 

@@ -113,6 +113,21 @@ class Optimum:
 
 
 @dataclass(frozen=True, slots=True)
+class Trades:
+    """Raising ``parameter`` from ``start`` to ``end`` makes ``metric`` better and ``against`` worse.
+
+    For categories "raising A from x to y" reads "switching A from x to y".
+    """
+
+    parameter: str
+    start: Scalar
+    end: Scalar
+    metric: str
+    against: str
+    scope: Scope = Scope()
+
+
+@dataclass(frozen=True, slots=True)
 class OptimumMoves:
     """The best ``parameter`` for ``metric`` rises, falls or does not move with ``other``."""
 
@@ -189,6 +204,7 @@ class KeepsImproving:
 Claim = (
     Effect
     | Better
+    | Trades
     | Optimum
     | OptimumMoves
     | MattersMore

@@ -38,9 +38,9 @@ from knowhy.views import (
     TheoryView,
     TrialView,
     explain,
-    front,
     history,
     overview,
+    standings,
     surprises,
     theories,
     trials,
@@ -54,7 +54,7 @@ def document(state: State, mind: Mind, journal: str = "") -> Document:
     sections = (
         _answer(study, views),
         best_section(state, study.best),
-        _front(state, rows),
+        _front(state, mind, rows),
         _theories(state, mind, study, views),
         _surprises(state),
         space_section(state, study.best),
@@ -95,27 +95,34 @@ def _answer(study: Overview, views: tuple[TheoryView, ...]) -> Section:
     return Section("answer", "The answer", "Answer", tuple(blocks))
 
 
-def _front(state: State, rows: tuple[TrialView, ...]) -> Section | None:
-    chart = figures.pareto(state, rows)
+def _front(state: State, mind: Mind, rows: tuple[TrialView, ...]) -> Section | None:
+    placed = standings(state, mind)
+    chart = figures.pareto(state, rows, placed)
     if chart is None:
         return None
-    kept = front(state)
     table: tuple[tuple[Text, ...], ...] = tuple(
         (
-            (TrialLink(r.number),),
-            *((number(r.values[o.metric]),) for o in state.objectives),
-            (", ".join(f"{s.parameter} = {scalar(s.value)}" for s in r.changed) or "the default",),
+            (TrialLink(p.trial),),
+            (percent(p.on_front),),
+            *((estimate(e.middle, e.low, e.high),) for e in p.estimates),
+            (str(p.runs),),
+            (", ".join(f"{s.parameter} = {scalar(s.value)}" for s in p.changed) or "the default",),
         )
-        for r in kept
+        for p in placed
     )
-    columns = ("trial", *(o.metric for o in state.objectives), "differs from the default in")
+    columns = ("trial", "on the front", *(o.metric for o in state.objectives), "runs", "differs from the default in")
+    note = (
+        "Probabilities and estimates are the posterior's: a configuration counts as on the front where no other tried "
+        "one is at least as good in every objective. Single runs that look unbeaten are partly lucky ones."
+    )
     return Section(
         "front",
         "Trade-offs between the objectives",
         "Trade-offs",
         (
             Figures((chart,)),
-            Table("Trials that no other beats", columns, table, frozenset(range(len(state.objectives) + 1))),
+            Paragraph((note,), "note"),
+            Table("What may be on the front", columns, table, frozenset({0, 1, len(state.objectives) + 2})),
         ),
     )
 

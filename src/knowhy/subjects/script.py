@@ -14,6 +14,7 @@ from knowhy.errors import SubjectError
 from knowhy.model.job import Job
 from knowhy.model.space import Interval, Origin, Parameter, Point, Scalar, Space
 from knowhy.model.trial import Proposal
+from knowhy.redaction import redact_arguments, remember
 from knowhy.subjects.documents import rewrite, write
 from knowhy.subjects.neighbours import LOG, RESULT, lay_out, replace_file
 from knowhy.subjects.source import Source, read_literal, same_value, splice, write_literal
@@ -47,6 +48,7 @@ class ScriptSubject:
         self.space = space
         self.seeds = tuple(seeds)
         self.arguments = tuple(arguments)
+        remember(self.arguments)
         self.timeout = timeout
         self.memory = memory
         self.python = python
@@ -97,12 +99,12 @@ class ScriptSubject:
         )
 
     def describe(self) -> Mapping[str, Scalar]:
-        """What is experimented on: kind, path, SHA-256 of the source, arguments."""
+        """What is experimented on: kind, path, SHA-256 of the source, arguments without secrets."""
         return {
             "kind": "script",
             "path": self.path,
             "sha256": hashlib.sha256(self._source.data).hexdigest(),
-            "arguments": " ".join(self.arguments),
+            "arguments": " ".join(redact_arguments(self.arguments)),
             **({"files": self._digest()} if self._files else {}),
         }
 

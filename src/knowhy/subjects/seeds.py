@@ -11,14 +11,14 @@ from knowhy.subjects.candidates import Findings
 from knowhy.subjects.exclusions import excluded_call, exclusion
 from knowhy.subjects.source import Source, calls, dotted, read_literal
 
-_SEEDING = re.compile(
+SEEDING = re.compile(
     r"(\w+\.)*(manual_seed(_all)?|seed|seed_everything|set_(random_)?seed|seed_all|fix_seed|setup_seed|default_rng"
     r"|RandomState|PRNGKey|SeedSequence|PCG64|MT19937|Philox|enable_full_determinism|set_global_seed|random\.Random"
     r"|random\.key|Random|Generator)"
 )
 _KEYWORD = re.compile(r"(random_|rng_|global_|torch_|np_|data_)?(seed|random_state)")
 _FOR_DATA = re.compile(r"(?i)(\w*_)?(eval|evaluate|evaluation|val|valid|test|split|holdout|data|dataset)(_\w*)?")
-_DATA_FUNCTION = re.compile(r"(?i)(load|read|fetch|prepare|split|download)(_\w+)?|_(load|read|split)(_\w+)?")
+DATA_FUNCTION = re.compile(r"(?i)(load|read|fetch|prepare|split|download)(_\w+)?|_(load|read|split)(_\w+)?")
 _OWN_GENERATOR = ("default_rng", "RandomState", "Random", "Generator", "PCG64", "SeedSequence", "Philox", "MT19937")
 
 
@@ -71,7 +71,7 @@ def _constants(source: Source, scope: Scope, findings: Findings) -> None:
 
 
 def _seeded_by(name: str, call: ast.Call) -> Iterator[ast.expr]:
-    if _SEEDING.fullmatch(name) and call.args:
+    if SEEDING.fullmatch(name) and call.args:
         yield call.args[0]
     elif not name.rpartition(".")[2].startswith("add_argument"):
         for keyword in call.keywords:
@@ -98,7 +98,7 @@ def _fixed_for_data(tree: ast.AST) -> frozenset[int]:
         if isinstance(node, ast.Assign):
             named = [dotted(t) for t in node.targets]
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            named = [node.name] if _FOR_DATA.fullmatch(node.name) or _DATA_FUNCTION.fullmatch(node.name) else []
+            named = [node.name] if _FOR_DATA.fullmatch(node.name) or DATA_FUNCTION.fullmatch(node.name) else []
         if isinstance(node, ast.Assign) and not any(_FOR_DATA.fullmatch(name or "-") for name in named):
             continue
         if named:

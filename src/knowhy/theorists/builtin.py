@@ -16,7 +16,7 @@ from knowhy.theorists.questions import Question, parameter_question
 from knowhy.theorists.reading import Reading
 from knowhy.theorists.requests import requests
 from knowhy.theorists.responses import idle, table
-from knowhy.theorists.structure import costs, pairs
+from knowhy.theorists.structure import costs, pairs, trades
 
 _MOST_LIVE, _LEAST_LIVE = 24, 14
 _MOST_NEW = 4
@@ -83,6 +83,7 @@ def _opening(reading: Reading) -> Iterator[Question]:
         yield from _scaled([*singles[: _FIRST_QUESTIONS - len(couples[:1])], *couples], scale)
         if reading.state.completed:
             yield from _scaled(limits(reading, objective), scale)
+    yield from trades(reading)
     yield from costs(reading)
 
 

@@ -22,6 +22,7 @@ from knowhy.model.theory import (
     OptimumMoves,
     Scope,
     Theory,
+    Trades,
 )
 from knowhy.theorists.lore import SWITCHES, VALUES, Answer
 from knowhy.theorists.reading import Lever, Reading, better, number, says, worse
@@ -97,6 +98,8 @@ def _against(claim: Claim) -> str:
         case Effect(parameter=p, start=a, end=b, verb=verb, metric=m):
             order = "higher" if verb == "raises" else "lower"
             return f"with the same seeds {m} is not {order} at {p} = {number(b)} than at {number(a)}"
+        case Trades(parameter=p, start=a, end=b, metric=m, against=d):
+            return f"at {p} = {number(b)}, against {number(a)}, {m} is no better or {d} no worse"
         case Better(parameter=p, winner=w, loser=v, metric=m):
             return f"with the same seeds {m} is no better with {p} = {number(w)} than with {number(v)}"
         case Optimum(metric=m, parameter=p, relation="between", low=low, high=high):

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from knowhy.model.objective import Objective
 from knowhy.model.space import Interval
-from knowhy.model.theory import Claim, Effect, Interacts, OnlyThrough, OptimumMoves, Verb
+from knowhy.model.theory import Claim, Effect, Interacts, OnlyThrough, OptimumMoves, Trades, Verb
 from knowhy.theorists.lore_pairs import PAIRS, Bond
 from knowhy.theorists.questions import Question, Rival
-from knowhy.theorists.reading import Lever, Reading, number, says
+from knowhy.theorists.reading import Lever, Reading, better, number, says
 
 _COST: dict[str, str] = {
     "epochs": "Time is the number of passes times the time of a pass.",
@@ -102,6 +102,40 @@ def costs(reading: Reading) -> Iterator[Question]:
             0.25 * lever.weight,
         )
         return
+
+
+def trades(reading: Reading) -> Iterator[Question]:
+    """Which parameter buys the first objective with another one; for the two that most should."""
+    first, *others = reading.state.objectives
+    paying = [x for x in reading.levers if x.entry.cost in ("+", "-") or x.entry.part == "capacity"]
+    for other in others:
+        for lever in (paying or list(reading.levers))[:2]:
+            p, span = lever.name, (lever.start, lever.end)
+            change = f"raising {p} from {number(span[0])} to {number(span[1])}"
+            yield Question(
+                f"does {p} trade {first.metric} against {other.metric}?",
+                (
+                    Rival(
+                        f"More {p} buys {first.metric} with {other.metric}",
+                        f"{change} gives the model more to work with, and that has its price.",
+                        (Trades(p, *span, first.metric, other.metric),),
+                    ),
+                    Rival(
+                        f"More {p} buys {other.metric} with {first.metric}",
+                        f"{change} saves, and what it saves is missing where it counts.",
+                        (Trades(p, *span, other.metric, first.metric),),
+                    ),
+                    Rival(
+                        f"{p} is free: more of it betters {first.metric}, and {other.metric} stays",
+                        f"What decides {other.metric} lies elsewhere.",
+                        (
+                            Effect(p, *span, better(first), first.metric),
+                            Effect(p, *span, "does not change", other.metric),
+                        ),
+                    ),
+                ),
+                0.6 * lever.weight,
+            )
 
 
 def _makes(lever: Lever) -> str:

@@ -4,7 +4,10 @@ Each function takes a ``State`` (and a ``Mind`` where the engine must be asked) 
 dataclasses; ``as_json`` turns any of them into JSON-able data.
 """
 
+from knowhy.views.advice import AdviceView, ReasonView, advise
+from knowhy.views.certification import CertificationView, certification, cost_words
 from knowhy.views.foreseen import ForeseenView, StakeView, foreseen
+from knowhy.views.front import PlacedView, chosen, picked, standings, weighed
 from knowhy.views.honesty import CalibrationView, calibration
 from knowhy.views.mind import Mind
 from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, spent, upcoming
@@ -44,16 +47,31 @@ from knowhy.views.trials import (
     surprises,
     trials,
 )
+from knowhy.views.versus import (
+    ChosenView,
+    ComparisonView,
+    Contender,
+    DuelView,
+    StrategyView,
+    choice,
+    versus,
+)
 
 __all__ = [
     "STATUSES",
     "SURPRISING",
+    "AdviceView",
     "BeliefPoint",
     "BestView",
     "CalibrationView",
     "CertificateView",
+    "CertificationView",
     "ChangeView",
+    "ChosenView",
     "ClaimView",
+    "ComparisonView",
+    "Contender",
+    "DuelView",
     "EvidenceView",
     "Explanation",
     "FailuresView",
@@ -65,21 +83,29 @@ __all__ = [
     "OpinionView",
     "Overview",
     "PatchView",
+    "PlacedView",
     "ProposerView",
     "QuestionView",
     "Range",
+    "ReasonView",
     "Setting",
     "StakeView",
     "Status",
+    "StrategyView",
     "SurpriseView",
     "TheoryView",
     "TrialView",
+    "advise",
     "as_json",
     "best",
     "calibration",
     "certificates",
+    "certification",
     "changed",
     "changes",
+    "choice",
+    "chosen",
+    "cost_words",
     "explain",
     "failures",
     "foreseen",
@@ -89,13 +115,17 @@ __all__ = [
     "options",
     "overview",
     "patch_views",
+    "picked",
     "proposers",
     "questions",
     "spent",
+    "standings",
     "status",
     "surprises",
     "theories",
     "thoughts",
     "trials",
     "upcoming",
+    "versus",
+    "weighed",
 ]

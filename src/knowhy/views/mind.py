@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect, Swayed
+from knowhy.model.belief import (
+    Calibration,
+    CertificationForecast,
+    Incumbent,
+    Judgement,
+    MainEffect,
+    Placed,
+    Structure,
+    Swayed,
+)
 from knowhy.model.decision import Option
 from knowhy.model.space import Point
 from knowhy.model.state import State
@@ -19,8 +28,20 @@ class Mind(Protocol):
         """The claim ``sentence``, judged; raises SentenceError where it does not parse."""
         ...
 
+    def certification(self, state: State, theory: str, trials: int) -> CertificationForecast:
+        """What it takes to certify ``theory`` with at most ``trials`` trials; raises UsageError."""
+        ...
+
     def effects(self, state: State, metric: str) -> tuple[MainEffect, ...]:
         """How ``metric`` responds to each active parameter, most important first."""
+        ...
+
+    def structure(self, state: State) -> Structure:
+        """How noisy and how entangled the first objective is."""
+        ...
+
+    def placed(self, state: State, weights: Mapping[str, float] | None = None) -> tuple[Placed, ...]:
+        """Tried configurations among several objectives, the likeliest on the front (or best by ``weights``) first."""
         ...
 
     def incumbent(self, state: State) -> Incumbent | None:

@@ -7,7 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
 
+from knowhy.engine.certification import standing
 from knowhy.engine.claims import parse
+from knowhy.engine.evidence import threshold
 from knowhy.errors import SentenceError, UsageError
 from knowhy.model.belief import Judgement
 from knowhy.model.state import State
@@ -32,7 +34,11 @@ MENTION = 1.1
 
 @dataclass(frozen=True, slots=True)
 class CertificateView:
-    """A registered contrast and what its fresh pairs show; ``mean`` is treatment minus control (95% bounds)."""
+    """A registered contrast and what its fresh pairs show; ``mean`` is treatment minus control (95% bounds).
+
+    ``needed`` is the e-value that certifies it beside the study's other contrasts. ``refuted`` where the same pairs
+    would certify the opposite.
+    """
 
     contrast: str
     metric: str
@@ -47,6 +53,8 @@ class CertificateView:
     low: float | None
     high: float | None
     certified: bool
+    needed: float
+    refuted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +212,8 @@ def certificates(state: State, theory: str) -> tuple[CertificateView, ...]:
                 low=e.low if e else None,
                 high=e.high if e else None,
                 certified=e.certified if e else False,
+                needed=threshold(contrast.id, state.evidence, tuple(state.contrasts)),
+                refuted=standing(state, contrast) == "refuted",
             )
         )
     return tuple(views)

@@ -23,7 +23,7 @@ from knowhy.study import study_names
 from knowhy.views import words
 
 if TYPE_CHECKING:
-    from knowhy.compose import Report
+    from knowhy.compose import Check, Report
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "optuna", "rich", "click", "psutil", "torch", "cmaes")
 
@@ -40,6 +40,7 @@ class Checkup:
     folder: str
     writable: bool
     free: int
+    sandboxes: tuple[Check, ...]
     journals: tuple[Report, ...]
 
 
@@ -93,6 +94,7 @@ def _look(folder: Path, journals: tuple[Report, ...]) -> Checkup:
         folder=str(folder),
         writable=os.access(home, os.W_OK),
         free=shutil.disk_usage(home).free if home.exists() else 0,
+        sandboxes=compose.sandboxes(),
         journals=journals,
     )
 
@@ -106,6 +108,7 @@ def _lines(found: Checkup) -> list[render.Line]:
             f"{found.folder}: {'writable' if found.writable else 'NOT writable'}, {_size(found.free)} free",
         ),
     ]
+    lines += _sandboxes(found.sandboxes)
     for report in found.journals:
         name = Path(report.path).parent.name
         state = "whole" if report.ok else f"DAMAGED: {one_line(report.reason)}"
@@ -117,6 +120,27 @@ def _lines(found: Checkup) -> list[render.Line]:
         )
     if not found.journals:
         lines.append(render.row("study", "none yet"))
+    return lines
+
+
+def _sandboxes(found: tuple[Check, ...]) -> list[render.Line]:
+    """The sandboxes, which of them would be taken, and what that one leaves open."""
+    lines: list[render.Line] = []
+    taken = next((check for check in found if not check.problem), None)
+    for check in found:
+        state = f"does not work here: {one_line(check.problem, 200)}" if check.problem else "works"
+        lines.append(render.row("sandbox", f"{check.name} {state}" + (", and is taken" if check is taken else "")))
+    if taken is None:
+        lines.append(
+            render.row("", "NO SANDBOX: edited code runs only with --allow-unsandboxed, and with all your rights")
+        )
+        return lines
+    lines += [render.row("", f"leaves open: {point}") for point in taken.open]
+    for check in found:
+        if check is not taken and not check.problem:
+            lines += [
+                render.row("", f"{check.name} leaves open as well: {p}") for p in check.open if p not in taken.open
+            ]
     return lines
 
 

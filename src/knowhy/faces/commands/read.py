@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from knowhy.errors import StudyError, UsageError
-from knowhy.faces import render, render_theories, render_theorists
+from knowhy.faces import render, render_front, render_theories, render_theorists
 from knowhy.faces.options import existing, json_option, print_json, which_study
 from knowhy.faces.text import one_line
+from knowhy.goals import parse_weights
+from knowhy.model.space import Point
 from knowhy.study import Study
 from knowhy.views import proposers
 
@@ -32,37 +34,81 @@ def status(study: str | None, folder: str | None, config: str | None, as_data: b
 @which_study
 @click.option("--write", metavar="FILE", help="Write the script with the best parameters in it to FILE.")
 @click.option("--branch", metavar="NAME", help="For a repository: write it as a new branch, a commit for each patch.")
+@click.option("--pick", metavar="TRIAL", type=int, help="With several objectives: the configuration of TRIAL.")
+@click.option("--weights", metavar="TEXT", help='What a unit of each is worth, as in "val_loss=1,time=0.1".')
 @json_option
 def best(
-    study: str | None, folder: str | None, config: str | None, write: str | None, branch: str | None, as_data: bool
+    study: str | None,
+    folder: str | None,
+    config: str | None,
+    write: str | None,
+    branch: str | None,
+    pick: int | None,
+    weights: str | None,
+    as_data: bool,
 ) -> None:
     """Show the best configuration, or write it into a copy of the script.
 
     For a function, --write takes a file that ends in .json; for a repository, one that ends in .diff as well.
+    With several objectives the first one decides, unless --pick or --weights choose a point (see: knowhy front).
     """
     chosen = existing(study, folder, config)
-    view = chosen.best
+    if pick is not None and weights is not None:
+        raise UsageError("--pick and --weights choose in two ways", "give one of them")
+    if pick is None and weights is None:
+        view = chosen.best
+        if branch is not None:
+            _branch(chosen, branch, chosen.best_point)
+        if write is not None:
+            _write(chosen, Path(write), chosen.best_point)
+        if as_data:
+            print_json(view)
+        else:
+            render.show(render.best_lines(view))
+            render.show(render_front.hint_lines(chosen.front))
+        return
+    point = chosen.pick(pick) if pick is not None else chosen.pick(weights=parse_weights(weights or ""))
     if branch is not None:
-        written = chosen.patches.write_branch(branch, chosen.best_point)
-        for subject in written.commits:
-            click.echo(f"  {one_line(subject)}", err=True)
-        click.echo(f"wrote the branch {written.branch}; nothing is checked out", err=True)
+        _branch(chosen, branch, point.point)
     if write is not None:
-        _write(chosen, Path(write))
+        _write(chosen, Path(write), point.point)
     if as_data:
-        print_json(view)
+        print_json(point)
     else:
-        render.show(render.best_lines(view))
+        render.show(render_front.pick_lines(point))
 
 
-def _write(study: Study, target: Path) -> None:
-    files, words = ({}, ()) if target.suffix == ".json" else study.beside_best()
+@click.command()
+@which_study
+@json_option
+def front(study: str | None, folder: str | None, config: str | None, as_data: bool) -> None:
+    """With several objectives: what may be on the front, each with its probability and estimates."""
+    chosen = existing(study, folder, config)
+    if len(chosen.state.objectives) < 2:
+        raise UsageError(
+            f"the study {chosen.name} has one objective", "the answer is the best configuration: knowhy best"
+        )
+    if as_data:
+        print_json(chosen.front)
+    else:
+        render.show(render_front.front_lines(chosen.front, chosen.state.objectives))
+
+
+def _branch(study: Study, branch: str, point: Point) -> None:
+    written = study.patches.write_branch(branch, point)
+    for subject in written.commits:
+        click.echo(f"  {one_line(subject)}", err=True)
+    click.echo(f"wrote the branch {written.branch}; nothing is checked out", err=True)
+
+
+def _write(study: Study, target: Path, point: Point) -> None:
+    files, words = ({}, ()) if target.suffix == ".json" else study.beside_best(point)
     if target.suffix == ".json":
-        text = json.dumps(dict(study.best_point), indent=2) + "\n"
+        text = json.dumps(dict(point), indent=2) + "\n"
     elif study.state.subject.get("kind") == "repo":
-        text = study.patches.diff(study.best_point)
+        text = study.patches.diff(point)
     else:
-        text = study.script_with_best()
+        text = study.script_with_best(point)
     if target.is_file() and sha256(target.read_bytes()).hexdigest() == study.state.subject.get("sha256"):
         raise UsageError(f"{target} is the script under study", "write to another file, such as train_best.py")
     try:

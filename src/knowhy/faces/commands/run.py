@@ -12,7 +12,7 @@ import click
 from knowhy.compose import discovered
 from knowhy.errors import MetricError, StudyMismatchError, SubjectError
 from knowhy.faces.commands.run_repo import begin_repo
-from knowhy.faces.options import settings_path, which_study
+from knowhy.faces.options import settings_path, trust_options, which_study
 from knowhy.faces.running import carry_out
 from knowhy.faces.text import one_line
 from knowhy.model.objective import Direction
@@ -45,6 +45,7 @@ from knowhy.study import Study
 @click.option("--llm-budget", metavar="DOLLARS", help="What language models may cost over the study (2.00).")
 @click.option("--llm-tokens", metavar="N", help="Tokens that they may use over the study (2000000).")
 @click.option("--llm-requests", metavar="N", help="Requests that they may make over the study (200).")
+@trust_options
 @which_study
 def run(
     script: str | None,
@@ -68,6 +69,16 @@ def run(
     llm_budget: str | None,
     llm_tokens: str | None,
     llm_requests: str | None,
+    sandbox: str | None,
+    network: bool | None,
+    allow_unsandboxed: bool | None,
+    read: tuple[str, ...],
+    hide: tuple[str, ...],
+    env: tuple[str, ...],
+    disk: str | None,
+    evaluate: str | None,
+    lock: tuple[str, ...],
+    longest: str | None,
     study: str | None,
     folder: str | None,
     config: str | None,
@@ -97,10 +108,20 @@ def run(
         "llm_budget": llm_budget,
         "llm_tokens": llm_tokens,
         "llm_requests": llm_requests,
+        "sandbox": sandbox,
+        "network": network,
+        "allow_unsandboxed": allow_unsandboxed,
+        "read": read,
+        "hide": hide,
+        "env": env,
+        "disk": disk,
+        "evaluate": evaluate,
+        "lock": lock,
+        "longest": longest,
         "name": study,
         "folder": folder,
     }
-    settings = load(options, os.environ, _file_for(script, settings_path(config), named=config is not None))
+    settings = load(options, os.environ, file_for(script, settings_path(config), named=config is not None))
     if settings.repo is not None and script is None:
         begin_repo(settings)
         return
@@ -153,7 +174,7 @@ def script_of(settings: Settings) -> Path:
     return settings.script
 
 
-def _file_for(script: str | None, path: Path | None, *, named: bool) -> Path | None:
+def file_for(script: str | None, path: Path | None, *, named: bool) -> Path | None:
     """The settings file, unless it was found by chance and is about another script."""
     if script is None or path is None or named:
         return path

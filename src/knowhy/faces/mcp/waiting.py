@@ -45,13 +45,17 @@ class _Baseline:
 
 @dataclass(frozen=True)
 class _Look:
-    """A study at a moment: what is waited for (kind and number), a problem, and whether somebody runs it."""
+    """A study at a moment: what is waited for (kind and number), a problem, and whether somebody runs it.
+
+    ``everything``: no request or trial was named.
+    """
 
     study: Study
     state: State
     targets: frozenset[tuple[str, int]]
     problem: str
     running: bool
+    everything: bool
 
     def to_come(self, targets: Set[tuple[str, int]]) -> set[tuple[str, int]]:
         """Those of ``targets`` that have not ended."""
@@ -139,14 +143,16 @@ class Waiting:
                 targets.add(("trial", 1))  # the default, which a runner that is starting decides
             if background.running(chosen) and not self.project.launch(chosen).only_asked:
                 targets = {("run", 0)}
-        return _Look(chosen, state, frozenset(targets), problem, bool(background.running(chosen)))
+        everything = not requests and not trials
+        return _Look(chosen, state, frozenset(targets), problem, bool(background.running(chosen)), everything)
 
     def _waited(self, start: _Look, now: _Look, done: bool, waited: float) -> results.Waited:
         study, state, before = now.study, now.state, start.state.beliefs
         asked = {n for kind, n in start.targets if kind == "request"}
         about = {n for kind, n in start.targets if kind == "trial"}
         about |= {t for n in asked for t in state.answers.get(n, ())}
-        about |= set(state.order[len(start.state.order) :])
+        if start.everything:
+            about |= set(state.order[len(start.state.order) :])
         rows = [shapes.trial(v, state.trials[v.number].proposal.request) for v in study.trials if v.number in about]
         moved = sorted(
             (

@@ -21,7 +21,7 @@ from knowhy.reports.figures.grammar import (
     rule,
     tips,
 )
-from knowhy.views import BestView, TrialView, front
+from knowhy.views import BestView, PlacedView, TrialView
 from knowhy.views.words import percent, plural
 
 MOST_EFFECTS = 12
@@ -100,29 +100,45 @@ def fresh(best: BestView) -> Figure | None:
     return Figure("fresh", "Fresh runs", caption, chart(f"Fresh runs. {caption}", 92, layer=[bars, marks]))
 
 
-def pareto(state: State, rows: Sequence[TrialView]) -> Figure | None:
-    """The first two objectives against each other, with the trials that no other beats."""
+def pareto(state: State, rows: Sequence[TrialView], placed: Sequence[PlacedView]) -> Figure | None:
+    """The first two objectives against each other: estimates of what may be on the front, over single runs."""
     if len(state.objectives) < 2:
         return None
     one, two = state.objectives[:2]
-    kept = {r.number for r in front(state)}
     ran = [
         {
             "trial": r.number,
             "one": r.values[one.metric],
             "two": r.values[two.metric],
-            "kind": "on the front" if r.number in kept else "beaten",
+            "kind": "single run",
+            "front": 0.0,
         }
         for r in rows
         if one.metric in r.values and two.metric in r.values
     ]
     if not ran:
         return None
-    kinds = ("on the front", "beaten")
-    about = (("trial", "trial", "d"), ("one", one.metric, ".5~g"), ("two", two.metric, ".5~g"))
+    ran += [
+        {
+            "trial": p.trial,
+            "one": p.estimates[0].middle,
+            "two": p.estimates[1].middle,
+            "kind": "may be on the front",
+            "front": p.on_front,
+        }
+        for p in placed
+    ]
+    kinds = ("may be on the front", "single run")
+    about = (
+        ("trial", "trial", "d"),
+        ("one", one.metric, ".5~g"),
+        ("two", two.metric, ".5~g"),
+        ("front", "on the front", ".0%"),
+    )
     more = "" if len(state.objectives) == 2 else f" The front is that of all {len(state.objectives)} objectives."
     caption = (
-        f"{one.metric} ({one.direction}) against {two.metric} ({two.direction}); single runs, noise included.{more}"
+        f"{one.metric} ({one.direction}) against {two.metric} ({two.direction}): single runs, noise included, and the "
+        f"posterior's estimates of what may be on the front.{more}"
     )
     spec = chart(
         f"The front. {caption}",

@@ -1,0 +1,90 @@
+"""Running a study's trials: what a run, a certification and a comparison have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from knowhy import compose
+from knowhy.engine.mind import Mind
+from knowhy.errors import UsageError
+from knowhy.loop import Limits, run
+from knowhy.model.space import Scalar
+from knowhy.model.state import State, fold
+from knowhy.model.trust import OPEN, Trust
+from knowhy.ports import Executor, Journal, Policy, Subject
+from knowhy.proposing import attending
+from knowhy.repository import Repo
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What is run: a function, a script's path or a repository; arguments of the script, and limits of one trial.
+
+    ``asked`` are the theorists to ask beside the built-in one, ``trust`` says how far the code is to be trusted.
+    """
+
+    train: compose.Train | str | Path | Repo
+    arguments: tuple[str, ...] = ()
+    timeout: float | None = None
+    memory: int | None = None
+    asked: compose.Asked | None = None
+    trust: Trust = OPEN
+
+
+def ran_before(described: Mapping[str, Scalar], timeout: float | None = None, memory: int | None = None) -> Ran:
+    """The script that a study is about, by its description; raises UsageError for studies of other kinds."""
+    if described.get("kind") == "script":
+        said = str(described.get("arguments") or "")
+        return Ran(str(described["path"]), tuple(said.split()), timeout, memory)
+    if described.get("kind") == "function":
+        raise UsageError(
+            f"the study is of the function {described.get('name')}, which a journal cannot hold",
+            "give the function as well, from Python: study.certify(theory, train)",
+        )
+    raise UsageError(
+        "the trials of this study were told by hand, so none can be run here", "study a script or a function instead"
+    )
+
+
+def carry_out(
+    journal: Journal,
+    subject: Subject,
+    executor: Executor,
+    policy: Callable[[Mind], Policy],
+    limits: Limits,
+    folder: str,
+    asked: compose.Asked | None,
+    path: str,
+    *,
+    watch: Callable[[State], None],
+    judged: Callable[[State, Mind], None],
+    stop: Callable[[], bool],
+) -> Mind:
+    """Run the loop with trials in processes of their own; returns the mind that thought. Raises what it raises.
+
+    ``asked`` are the theorists to ask, about the code at ``path``.
+    """
+    # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
+    mind = Mind()
+    with (
+        threadpool_limits(1),  # the cores belong to the trials; matrices here are too small to gain from more than one
+        attending(asked, path, journal, mind.beliefs, lambda: fold(journal.read())) as proposers,
+    ):
+        run(
+            journal,
+            subject,
+            executor,
+            policy(mind),
+            proposers,
+            mind.beliefs,
+            limits=limits,
+            folder=folder,
+            watch=watch,
+            judged=lambda state: judged(state, mind),
+            stop=stop,
+        )
+    return mind
