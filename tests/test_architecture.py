@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "baseline": {"errors", "model"},
     "asktell": {"errors", "model", "engine", "ports", "ledger", "thinking"},
     "asked": {"model", "engine", "ports"},
-    "contributions": {"errors", "model", "engine", "ranges", "continuity"},
+    "contributions": {"errors", "model", "engine", "ranges", "continuity", "reflection"},
     "background": {"errors", "model", "study", "compose", "journal", "contributions"} | SETTINGS,
     "reports": {"errors", "model", "views", "writing"},
     "quantities": {"errors"},
@@ -68,6 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bringing": {"errors", "wishes", "model", "ports", "engine", "reflection", "compose", "histories", "importing"},
     "exporting": {"errors", "model", "histories"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo", "guarding"} | ADAPTERS | SETTINGS,
+    "parameters": {"errors", "model", "continuity"},
     "proposing": {"model", "engine", "ports", "compose", "patching", "reflection"},
     "repository": {"errors", "model", "subjects"},
     "patches": {"errors", "model", "engine", "views", "repository", "subjects"},
@@ -76,13 +77,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "patching": {"errors", "model", "compose", "repository", "thinking"},
     "study": {"errors", "model", "ports", "engine", "views", "loop", "asktell", "asked", "baseline", "reports"}
     | {"certifying", "compose", "conduct", "contributions", "folders", "guarding", "patches", "repository", "writing"}
+    | {"parameters"}
     | ADAPTERS
     | SETTINGS
     | IMPORTS,
     "comparing": {"errors", "model", "views", "loop", "study", "compose", "conduct", "settings"},
     "optuna": {"errors", "model", "engine", "views", "reports", "compose", "reflection", "histories", "thinking"},
     "faces": {"errors", "model", "background", "contributions", "loop", "study", "compose", "baseline", "views"}
-    | {"certifying", "comparing", "conduct", "reports", "demo", "patches", "repository", "writing"}
+    | {"certifying", "comparing", "conduct", "reports", "demo", "patches", "repository", "parameters", "writing"}
     | SETTINGS
     | IMPORTS,
     "__init__": {"comparing", "errors", "model", "study", "repository", "execution"},

@@ -382,8 +382,8 @@ class TestUnusualStudies:
 def test_the_document_holds_the_parts_in_order(state):
     found = document(state, MIND)
     assert [s.id for s in found.sections] == [
-        "answer", "best", "theories", "surprises", "effects", "history", "calibration", "proposers", "questions",
-        "trials", "failures", "reproduce",
+        "answer", "best", "theories", "surprises", "space", "effects", "history", "calibration", "proposers",
+        "questions", "trials", "failures", "reproduce",
     ]  # fmt: skip
     blocks = [b for s in found.sections for b in s.blocks]
     ids = [f.id for b in blocks if isinstance(b, Figures) for f in b.figures]

@@ -270,7 +270,7 @@ def test_a_study_goes_on_in_a_wider_space(told: knowhy.Study) -> None:
     assert trial is not None
     assert "nesterov" in trial.point
     changes = [(c.parameter.name, c.change, c.by) for _, c in told.state.changes]
-    assert changes == [("lr", "widened", "person"), ("nesterov", "added", "person")]
+    assert changes == [("lr", "widened", "settings"), ("nesterov", "added", "settings")]
     told.tell(trial.trial, metrics={"val_loss": 1.0})
     told.ask(wider, trials=20)
     assert len(told.state.changes) == 2
@@ -283,9 +283,14 @@ def test_what_the_engine_opened_stays_open() -> None:
     assert continuity.changes_of_space(created, [opened], created.space) == ([], [])
     changes, problems = continuity.changes_of_space(created, [opened], Space((SPACE[0], SPACE[1])))
     assert (changes, problems) == ([], [])
-    by_person = ParameterChanged(SPACE[1], "opened", "", "person")
-    changes, problems = continuity.changes_of_space(created, [by_person], created.space)
-    assert ([c.change for c in changes], problems) == (["frozen"], [])
+    by_person = ParameterChanged(SPACE[1], "opened", "", "person")  # knowhy open: the declaration has not changed
+    assert continuity.changes_of_space(created, [by_person], created.space) == ([], [])
+    for declared in (
+        ParameterChanged(SPACE[1], "opened", "", "settings"),
+        ParameterChanged(SPACE[1], "opened", "asked for when the study went on", "person"),  # as version 0.1 wrote it
+    ):
+        changes, problems = continuity.changes_of_space(created, [declared], created.space)
+        assert ([c.change for c in changes], problems) == (["frozen"], [])
     constraint = Constraint("peak", "<=", 8.0)
     assert continuity.differing_goals(created, created.objectives, [constraint]) == [
         "its constraints are none, not peak <= 8"

@@ -81,7 +81,8 @@ def test_spliced_values_are_found_again_and_nothing_else_changes(
 ) -> None:
     subject, discovery, path = script(tmp_path, sample_scripts.ALL[name].replace("\n", ending))
     space = Space(discovery.parameters)
-    point = data.draw(points(space))
+    # What stands nowhere yet is added, not replaced: tests/test_sources.py.
+    point = {n: v for n, v in data.draw(points(space)).items() if space[n].origin.kind != "inherited"}
     full = space.complete(point)
     written = tmp_path / "best.py"
     written.write_bytes(subject.render_bytes(point, seed))

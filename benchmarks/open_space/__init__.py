@@ -1,1 +1,1 @@
-"""Open search spaces: planted patches, and what is found of them."""
+"""Open search spaces: parameters that are hidden at first, planted patches, and what is found of them."""

@@ -7,12 +7,13 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knowhy import guarding
 from knowhy.engine.mind import Mind
-from knowhy.errors import SpaceError, StudyMissingError, UsageError
+from knowhy.errors import SpaceError, StudyMissingError, SubjectError, UsageError
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
@@ -84,6 +85,17 @@ def discovered(path: str | Path, arguments: Sequence[str] = ()) -> Discovery:
     return discover(str(path), arguments)
 
 
+def offered(subject: Mapping[str, Scalar]) -> tuple[Parameter, ...]:
+    """All parameters of the script that ``subject`` describes; none where it is gone or has changed since."""
+    path = Path(str(subject.get("path")))
+    try:
+        if sha256(path.read_bytes()).hexdigest() != subject.get("sha256"):
+            return ()
+        return discovered(path, str(subject.get("arguments", "")).split()).parameters
+    except (OSError, SubjectError):
+        return ()
+
+
 def script(
     path: str,
     space: Space | None = None,
@@ -103,6 +115,7 @@ def script(
         arguments=arguments,
         timeout=timeout,
         memory=memory,
+        offered=found.parameters,
     )
 
 

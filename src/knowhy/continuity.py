@@ -15,6 +15,10 @@ from knowhy.model.state import State
 HISTORY = "history"
 """The kind of subject of a study that began with an import."""
 
+SETTINGS = "settings"
+"""Who changes the space where a file, or a call that declares it, has changed between two runs."""
+_DECLARED = "asked for when the study went on"
+
 
 def differing_goals(
     created: StudyCreated, objectives: Sequence[Objective], constraints: Sequence[Constraint]
@@ -46,6 +50,8 @@ def differing_subject(created: StudyCreated, subject: Mapping[str, Scalar]) -> l
     if subject.get("arguments", "") != had.get("arguments", ""):
         return [f"its script runs with the arguments {had.get('arguments')!r}, not {subject.get('arguments')!r}"]
     if subject.get("sha256") == had.get("sha256"):
+        if "files" in had and "files" in subject and had["files"] != subject["files"]:
+            return ["a configuration file has changed since its first trial"]
         return []
     name = next((subject[key] for key in ("path", "name") if subject.get(key)), "the function")
     if subject.get("path") != had.get("path"):
@@ -58,31 +64,38 @@ def changes_of_space(
 ) -> tuple[list[ParameterChanged], list[str]]:
     """The changes by which a study's space comes to ``wanted``, and in words what cannot be changed any more.
 
-    ``changes`` are those so far. What the study itself opened or widened stays so unless the person asks otherwise:
-    ``wanted`` is compared with what people last asked for.
+    ``changes`` are those so far. What the study itself, a theory or a person opened, widened or froze while it went on
+    stays so unless the declaration changes: ``wanted`` is compared with what was last declared.
     """
     asked, now = created.space, created.space
     for change in changes:
         now = now.with_parameter(change.parameter)
-        if change.by == "person" or change.change == "added":  # what others add, such as patches, is there to stay
+        # A patch is declared by being there; what else people add while a study goes on is not.
+        patch = change.change == "added" and change.parameter.role == "patch"
+        if change.by == SETTINGS or change.reason == _DECLARED or patch:
             asked = asked.with_parameter(change.parameter)
     found: list[ParameterChanged] = []
     problems = [f"it has the parameter {p.name}" for p in asked if p.name not in wanted]
     for parameter in wanted:
         if parameter.name not in now:
-            found.append(_by_person(parameter, "added"))
+            found.append(_declared(parameter, "added"))
             continue
-        had, before = now[parameter.name], asked[parameter.name]
-        if _same(parameter, before):
+        had = now[parameter.name]
+        before = (asked if parameter.name in asked else now)[parameter.name]
+        if _same(parameter, before) or _same(parameter, had):
             continue
         if parameter.default != had.default or type(parameter.default) is not type(had.default):
             problems.append(f"its default of {parameter.name} is {had.default!r}, not {parameter.default!r}")
-        elif parameter.domain != before.domain and not _includes(parameter.domain, had.domain):
+        elif parameter.condition != had.condition:
+            problems.append(f"its parameter {parameter.name} counts under another condition")
+        elif parameter.domain != before.domain and not includes(parameter.domain, before.domain):
             problems.append(f"its range of {parameter.name} is {describe(had)}, not {describe(parameter)}")
-        elif parameter.domain != before.domain and parameter.domain != had.domain:
-            found.append(_by_person(parameter, "widened"))
+        elif not includes(had.domain, parameter.domain):
+            active = had.active if parameter.active == before.active else parameter.active
+            both = hull(had.domain, parameter.domain)
+            found.append(_declared(replace(parameter, domain=both, active=active), "widened"))
         elif parameter.active != before.active and parameter.active != had.active:
-            found.append(_by_person(parameter, "opened" if parameter.active else "frozen"))
+            found.append(_declared(replace(had, active=parameter.active), "opened" if parameter.active else "frozen"))
     return found, problems
 
 
@@ -96,8 +109,8 @@ def refuse(name: str, problems: Sequence[str]) -> None:
         )
 
 
-def _by_person(parameter: Parameter, change: Literal["added", "opened", "widened", "frozen"]) -> ParameterChanged:
-    return ParameterChanged(parameter, change, "asked for when the study went on", "person")
+def _declared(parameter: Parameter, change: Literal["added", "opened", "widened", "frozen"]) -> ParameterChanged:
+    return ParameterChanged(parameter, change, _DECLARED, SETTINGS)
 
 
 def _same(one: Parameter, two: Parameter) -> bool:
@@ -105,14 +118,25 @@ def _same(one: Parameter, two: Parameter) -> bool:
     return (one.domain, one.default, one.active, one.condition) == (two.domain, two.default, two.active, two.condition)
 
 
-def _includes(wide: Domain, narrow: Domain) -> bool:
+def includes(wide: Domain, narrow: Domain) -> bool:
     """Whether every value of ``narrow`` is one of ``wide``, on the same kind of axis."""
     if isinstance(wide, Choices) or isinstance(narrow, Choices):
         return (
             isinstance(wide, Choices) and isinstance(narrow, Choices) and all(wide.contains(v) for v in narrow.values)
         )
     same_kind = (wide.scale, wide.integer, wide.power_of_two) == (narrow.scale, narrow.integer, narrow.power_of_two)
-    return same_kind and wide.low <= narrow.low and wide.high >= narrow.high
+    zero = wide.zero or not narrow.zero
+    return same_kind and zero and wide.low <= narrow.low and wide.high >= narrow.high
+
+
+def hull(one: Domain, two: Domain) -> Domain:
+    """The smallest domain that holds both, on the axis of ``two``; raises SpaceError where they are not of a kind."""
+    if isinstance(one, Choices) and isinstance(two, Choices):
+        return Choices((*one.values, *(v for v in two.values if not one.contains(v))))
+    if isinstance(one, Choices) or isinstance(two, Choices):
+        raise SpaceError("a range and a choice have nothing in common", "keep the kind that the parameter has")
+    zero = two.scale == "log" and (one.zero or two.zero)
+    return replace(two, low=min(one.low, two.low), high=max(one.high, two.high), zero=zero)
 
 
 def began_with_history(state: State) -> bool:

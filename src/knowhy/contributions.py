@@ -20,6 +20,7 @@ from knowhy.model.events import Event, StudyCreated, TheoryProposed, TrialsReque
 from knowhy.model.space import Interval, Parameter, Point, Scalar, describe
 from knowhy.model.state import State
 from knowhy.model.theory import Better, Effect, Theory
+from knowhy.reflection import opened_by
 
 ARMS = 8
 """Configurations that may be asked for on one seed."""
@@ -58,7 +59,8 @@ def theory(
         by=by,
         after=state.finished,
     )
-    return made.id, [TheoryProposed(made, mind.prior(state, said))]
+    proposed = TheoryProposed(made, mind.prior(state, said))
+    return made.id, [proposed, *opened_by(made, mind.named(state, said), state)]
 
 
 def points(state: State, settings: Sequence[Mapping[str, object]], reason: str, by: str) -> TrialsRequested:

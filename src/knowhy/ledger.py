@@ -30,4 +30,7 @@ class Ledger:
 
     def catch_up(self) -> None:
         """Take in what others have written."""
-        self.state = fold(self.journal.read(self.state.seq), self.state)
+        records = [*self.journal.read(self.state.seq)]
+        if records:
+            self.state = fold(records, self.state)
+            self._watch(self.state)

@@ -8,27 +8,44 @@ from dataclasses import replace
 from typing import Any, cast
 
 from knowhy.errors import SettingsError, SpaceError
-from knowhy.model.space import Choices, Domain, Interval, Parameter, Scalar
+from knowhy.model.space import Choices, Condition, Domain, Interval, Parameter, Scalar
+
+_KEYS = ("type", "low", "high", "scale", "values", "default", "active", "when", "widen")
 
 
 def changed(parameter: Parameter, entry: Mapping[str, Any]) -> Parameter:
     """``parameter`` as its line in the file changes it; raises ValueError, SettingsError, SpaceError."""
-    unknown = [key for key in entry if key not in ("type", "low", "high", "scale", "values", "default", "active")]
+    unknown = [key for key in entry if key not in _KEYS]
     if unknown:
-        raise SettingsError(
-            f"there is no {unknown[0]}",
-            instead(unknown[0], ("type", "low", "high", "scale", "values", "default", "active"), "key"),
-        )
+        raise SettingsError(f"there is no {unknown[0]}", instead(unknown[0], _KEYS, "key"))
     active = entry.get("active", parameter.active)
     if not isinstance(active, bool):
         raise ValueError(f"active must be true or false, not {active!r}")
+    widen = entry.get("widen", None)
+    if widen is not None and not isinstance(widen, bool):
+        raise ValueError(f"widen must be true or false, not {widen!r}")
     domain = _domain(parameter, entry)
     default = _default(parameter, domain, entry.get("default", parameter.default))
     if not domain.contains(default):
         raise SpaceError(
             f"the default {default!r} is outside the range", "widen the range, or change the default (or the script)"
         )
-    return replace(parameter, domain=domain, default=default, active=active)
+    # A range that somebody has written is meant; one that stands as it was guessed may widen by itself.
+    guessed = widen if widen is not None else parameter.guessed and domain == parameter.domain
+    condition = _condition(entry["when"]) if "when" in entry else parameter.condition
+    return replace(parameter, domain=domain, default=default, active=active, guessed=guessed, condition=condition)
+
+
+def _condition(raw: Any) -> Condition | None:
+    """``{ optimizer = "sgd" }`` or ``{ optimizer = ["sgd", "adam"] }``; ``{}`` for a parameter that always counts."""
+    if not isinstance(raw, Mapping) or len(raw) > 1:
+        raise SettingsError(f"when must name one parameter, not {raw!r}", 'write when = { optimizer = ["sgd"] }')
+    for parent, values in raw.items():
+        listed = values if isinstance(values, list) else [values]
+        if not listed or any(isinstance(value, (list, dict)) for value in listed):
+            raise SettingsError(f"when lacks the values of {parent}", f'write when = {{ {parent} = ["..."] }}')
+        return Condition(str(parent), tuple(None if value == "None" else cast(Scalar, value) for value in listed))
+    return None
 
 
 def _domain(parameter: Parameter, entry: Mapping[str, Any]) -> Domain:
@@ -53,10 +70,11 @@ def _domain(parameter: Parameter, entry: Mapping[str, Any]) -> Domain:
     kind = entry.get("type", "power_of_two" if old.power_of_two else "integer" if old.integer else "real")
     if kind not in ("real", "integer", "power_of_two"):
         raise SettingsError(f"a number cannot become {kind!r}", 'write type = "real", "integer" or "power_of_two"')
+    zero = scale == "log" and entry.get("default", parameter.default) == 0  # beside a range that cannot hold it
     if kind == "real":
-        return Interval(low, high, scale)
+        return Interval(low, high, scale, zero=zero)
     if kind == "integer":
-        return Interval(low, high, scale, integer=True)
+        return Interval(low, high, scale, integer=True, zero=zero)
     return Interval(low, high, "log", integer=True, power_of_two=True)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from knowhy.engine import evidence
+from knowhy.engine.adaptation import adapt, last_change
 from knowhy.engine.beliefs import Beliefs, contrast_pairs
+from knowhy.engine.claims import mentions
 from knowhy.errors import SpaceError
 from knowhy.model.events import (
     Event,
@@ -24,6 +26,9 @@ from knowhy.model.state import State, fold
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.thought import Thought
 from knowhy.ports import Said, Theorist
+
+PEOPLE = ("person", "settings")
+"""Who changes the space on behalf of a person: what these have frozen, only these open."""
 
 
 def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> list[Event]:
@@ -51,8 +56,14 @@ def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) 
     }
     events += [EvidenceUpdated(judged[n]) for n in found if judged[n] != state.evidence.get(n)]
     events += beliefs.update(state)
-    ahead = fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
-    return events + theories(beliefs, theorists, ahead)
+    looked_at = state.order.index(state.updates[-1].trial) + 1 if state.updates else 0
+    events += adapt(beliefs, _ahead(state, events), looked_at)
+    return events + theories(beliefs, theorists, _ahead(state, events))
+
+
+def _ahead(state: State, events: Sequence[Event]) -> State:
+    """``state`` as it will be once ``events`` are written."""
+    return fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
 
 
 def theories(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> list[Event]:
@@ -86,6 +97,8 @@ def heard(beliefs: Beliefs, sayings: Sequence[Said], state: State) -> list[Event
             continue
         known.append(theory)
         events.append(TheoryProposed(theory, beliefs.prior(state, theory.claims)))
+        events += opened_by(theory, {p for c in parsed for p in mentions(c)[0]}, _ahead(state, events))
+        space = _ahead(state, events).space
     return events
 
 
@@ -108,3 +121,15 @@ def _opened(parameter: Parameter, request: ParameterRequest) -> Parameter:
         except SpaceError:
             pass
     return replace(parameter, active=True)
+
+
+def opened_by(theory: Theory, names: Iterable[str], state: State) -> list[Event]:
+    """The held parameters among ``names``, opened because ``theory`` is about them; not what a person has frozen."""
+    found: list[Event] = []
+    for name in sorted(names):
+        parameter, last = state.space[name], last_change(state, name)
+        if parameter.active or (last is not None and last.change == "frozen" and last.by in PEOPLE):
+            continue
+        reason = f"{theory.id} is about it: {theory.title}"
+        found.append(ParameterChanged(replace(parameter, active=True), "opened", reason, theory.by))
+    return found

@@ -143,14 +143,23 @@ def write_settings(
     return tomlkit.dumps(document)
 
 
+def describe_role(role: str) -> str:
+    """A role in words."""
+    return "role unknown" if role == "other" else role.replace("_", " ")
+
+
 def describe_origin(parameter: Parameter) -> str:
     """Role of ``parameter`` and where it was found, in one line: ``learning rate, train.py:12, LR = 3e-4``."""
     origin = parameter.origin
-    role = parameter.role.replace("_", " ")
-    words = ["role unknown" if role == "other" else role]
+    words = [describe_role(parameter.role)]
     if origin.file:
         words.append(f"{origin.file}:{origin.line}" if origin.line else origin.file)
-    if origin.flag:
+    if origin.kind == "inherited":
+        owner = parameter.name.rpartition(".")[0]
+        words.append(f"argument {origin.key}{f' of {owner}' if owner else ''}, left at its default")
+    elif origin.kind == "environment":
+        words.append(f"environment variable {origin.key}")
+    elif origin.flag:
         words.append(f"option {origin.flag}")
     elif origin.text:
         words.append(f"written {_one_line(origin.text)}")
@@ -199,6 +208,10 @@ def _entry(parameter: Parameter) -> InlineTable:
             entry.append("scale", domain.scale)
     entry.append("default", _toml(parameter.default))
     entry.append("active", parameter.active)
+    if parameter.condition is not None:
+        when = tomlkit.inline_table()
+        when.append(parameter.condition.parent, [_toml(value) for value in parameter.condition.values])
+        entry.append("when", when)
     return entry
 
 

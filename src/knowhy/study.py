@@ -34,6 +34,7 @@ from knowhy.model.state import State, fold
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
 from knowhy.model.trust import OPEN, Trust
+from knowhy.parameters import Parameters
 from knowhy.patches import Patches
 from knowhy.ports import Policy, Subject
 from knowhy.repository import Desk, Repo
@@ -117,6 +118,11 @@ class Study:
     def controller(self) -> Controller | None:
         """Who runs the study, or ran it when it was cut off; None where the last one ended in good order."""
         return None if self._journal is None else self._journal.holder()
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters: iterate to see them; ``open``, ``freeze``, ``widen`` change the space, also in a run."""
+        return Parameters(self._existing, self._append, self._offered)
 
     @property
     def theories(self) -> tuple[views.TheoryView, ...]:
@@ -223,6 +229,15 @@ class Study:
     def patches(self) -> Patches:
         """The changes of code under study, each on or off: list them, add, drop, or write the best as a branch."""
         return Patches(self.desk, lambda: self.state, self._append, self.mind)
+
+    def beside_best(self, point: Point | None = None) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
+        """What of ``point`` (the best) is not in the script: files beside it by name, words of its command line."""
+        state = self._existing()
+        if state.subject.get("kind") != "script":
+            return {}, ()
+        subject = compose.script(str(state.subject["path"]), state.space)
+        chosen = self.best_point if point is None else point
+        return subject.files(chosen), subject.words(chosen)
 
     def report(self, path: str | Path | None = None, *, form: Literal["html", "md"] | None = None) -> Path:
         """Write the report as ``form``, or as the suffix of ``path`` says; returns where it is."""
@@ -445,6 +460,11 @@ class Study:
         if self._created is None:
             raise StudyMissingError(f"the study {self.name} has not begun", "run it first")
         return state
+
+    def _offered(self) -> Sequence[Parameter]:
+        """All that the script under study has; nothing where it is gone or has changed."""
+        subject = self.state.subject
+        return compose.offered(subject) if subject.get("kind") == "script" else ()
 
     def _append(self, events: Sequence[Event]) -> None:
         self._opened().append(events)

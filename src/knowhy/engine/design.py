@@ -85,7 +85,7 @@ def candidates(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) -
                 g = encoder.index(name)
                 columns = np.array([encoder.encode_value(g, v) for v in values])
                 for base in (best, default):
-                    moved = np.repeat(base[None], len(columns), axis=0)
+                    moved = np.repeat(encoder.admit(base[None], name), len(columns), axis=0)
                     moved[:, encoder.slices[g]] = columns
                     rows.append(moved)
     stacked = np.unique(encoder.snap(np.concatenate(rows)).round(9), axis=0)
@@ -159,8 +159,11 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
             if g < 0 or not encoder.parameters[g].active:
                 continue
             for base in (best, default, *elsewhere):
-                two = np.repeat(base[None], 2, axis=0)
+                two = np.repeat(encoder.admit(base[None], claim.parameter), 2, axis=0)
                 two[:, encoder.slices[g]] = [encoder.encode_value(g, v) for v in ends]
+                two = encoder.rule_out(two)
+                if (two[0] == two[1]).all():
+                    continue  # what the parameter depends on is held where it does not count
                 if np.abs(encoder.snap(two) - two).max() > 1e-4:
                     continue  # no such pair exists: a condition or an exclusion is in the way
                 # An arm that has run before is known: its other half is a candidate on its own.

@@ -112,11 +112,39 @@ class Encoder:
                 at = np.argmax(out[:, s], axis=1)
                 out[:, s] = 0.0
                 out[np.arange(len(out)), s.start + at] = _HALF
-        out = apart(self.space, self.names, self.slices, out)
-        conditional = [(g, p) for g, p in enumerate(self.parameters) if p.condition is not None]
-        for _ in conditional:  # once for each, as a chain of conditions may stand in any order
-            for g, p in conditional:
+        return self.rule_out(apart(self.space, self.names, self.slices, out))
+
+    @cached_property
+    def conditional(self) -> tuple[tuple[int, Parameter], ...]:
+        """The parameters that do not always count, and their groups."""
+        return tuple((g, p) for g, p in enumerate(self.parameters) if p.condition is not None)
+
+    def rule_out(self, rows: Array) -> Array:
+        """``rows`` with what their conditions rule out at its default, as trials run it; rows of existing settings."""
+        if not self.conditional:
+            return rows
+        out = np.array(rows, dtype=float)
+        for _ in self.conditional:  # once for each, as a chain of conditions may stand in any order
+            for g, p in self.conditional:
                 out[~self._holds(out, p), self.slices[g]] = self.encode_value(g, p.default)
+        return out
+
+    def admit(self, rows: Array, name: str) -> Array:
+        """``rows``, moved where they must be for parameter ``name`` to count: its parents get values that allow it."""
+        g = self.index(name)
+        if g < 0 or self.parameters[g].condition is None:
+            return rows
+        p = self.parameters[g]
+        condition = p.condition
+        assert condition is not None
+        parent = self.index(condition.parent)
+        if parent < 0:
+            return rows
+        out = np.array(self.admit(rows, condition.parent), dtype=float)
+        domain = self.parameters[parent].domain
+        values = [v for v in condition.values if domain.contains(v)]
+        apart = ~self._holds(out, p)
+        out[apart, self.slices[parent]] = self.encode_value(parent, values[0])
         return out
 
     def _holds(self, rows: Array, p: Parameter) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -125,7 +153,8 @@ class Encoder:
         parent = self.index(p.condition.parent)
         if parent < 0:
             return np.full(len(rows), p.condition.holds(self.space.defaults()))
-        wanted = np.array([self.encode_value(parent, v) for v in p.condition.values])
+        domain = self.parameters[parent].domain
+        wanted = np.array([self.encode_value(parent, v) for v in p.condition.values if domain.contains(v)])
         apart = np.abs(rows[:, None, self.slices[parent]] - wanted[None]).max(axis=2)
         return np.asarray(apart.min(axis=1) < 1e-6)
 

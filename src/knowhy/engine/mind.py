@@ -68,6 +68,10 @@ class Mind:
         """The share of prior draws in which all ``sentences`` hold."""
         return self.beliefs.prior(state, sentences)
 
+    def named(self, state: State, sentences: Sequence[str]) -> frozenset[str]:
+        """The parameters that ``sentences`` are about."""
+        return frozenset(p for c in self.beliefs.claims(state, sentences) for p in claims.mentions(c)[0])
+
     def judge(self, state: State, sentence: str) -> Judgement:
         """Judge any claim about the study; raises SentenceError."""
         claim = claims.parse(sentence, state.space, known_metrics(state))

@@ -95,9 +95,11 @@ class Judge:
             if sets and isinstance(draws, Remembered):
                 draws.prefetch(sets)
 
-    def backgrounds(self, scope: Scope) -> Array:
-        """Rows over which a scope averages."""
-        key = ("backgrounds", scope)
+    def backgrounds(self, scope: Scope, about: tuple[str, ...] = ()) -> Array:
+        """Rows over which a scope averages: settings that exist, and in which the parameters ``about`` count."""
+        key: tuple[object, ...] = ("backgrounds", scope)
+        if self.encoder.conditional:
+            key = ("backgrounds", scope, *about)
         if key not in self._cache:
             match scope.kind:
                 case "default":
@@ -110,9 +112,10 @@ class Judge:
                     rows = self.encoder.sample(BACKGROUNDS, self.seed)
                 case "average":
                     rows = self.encoder.typical(BACKGROUNDS, self.seed)
-            self._cache[key] = self._restrict(
-                rows.copy(), scope.bounds, squeeze=scope.kind in ("average", "everywhere")
-            )
+            rows = self._restrict(rows.copy(), scope.bounds, squeeze=scope.kind in ("average", "everywhere"))
+            for name in about:
+                rows = self.encoder.admit(rows, name)
+            self._cache[key] = self.encoder.rule_out(rows)
         return self._cache[key]
 
     def _restrict(self, rows: Array, bounds: tuple[Bound, ...], *, squeeze: bool) -> Array:
@@ -137,18 +140,18 @@ class Judge:
             g = self.encoder.index(name)
             if g >= 0:
                 rows[:, self.encoder.slices[g]] = self.encoder.encode_value(g, value)
-        return rows
+        return self.encoder.rule_out(rows)
 
     def profile(self, metric: str, parameter: str, scope: Scope, fixed: Mapping[str, Scalar] | None = None) -> Array:
         """Values at levels of ``parameter`` for each background (draws by levels by backgrounds)."""
         key = ("profile", metric, parameter, scope, tuple((fixed or {}).items()))
         if key not in self._cache:
-            base = self._at(self.backgrounds(scope), fixed or {})
+            base = self._at(self.backgrounds(scope, (parameter, *(fixed or {}))), fixed or {})
             g = self.encoder.index(parameter)
             _, columns = self.encoder.levels(g, LEVELS)
             stacked = np.repeat(base[None], len(columns), axis=0)
             stacked[:, :, self.encoder.slices[g]] = columns[:, None, :]
-            values = self.surfaces[metric].draws(stacked.reshape(-1, base.shape[1]))
+            values = self.surfaces[metric].draws(self.encoder.rule_out(stacked.reshape(-1, base.shape[1])))
             self._cache[key] = values.reshape(-1, len(columns), len(base))
         return self._cache[key]
 
@@ -211,7 +214,7 @@ class Judge:
 
     def _effect(self, claim: Effect) -> Answer:
         surface = self.surfaces[claim.metric]
-        rows = self.backgrounds(claim.scope)
+        rows = self.backgrounds(claim.scope, (claim.parameter,))
         count = len(rows)
         both = np.concatenate(
             [self._at(rows, {claim.parameter: claim.start}), self._at(rows, {claim.parameter: claim.end})]
@@ -285,13 +288,13 @@ class Judge:
         size = self._size(claim.metric)
         if g < 0 or h < 0:
             return Answer(np.full(size, not claim.together))
-        rows = self.backgrounds(claim.scope)[: BACKGROUNDS // 2]
+        rows = self.backgrounds(claim.scope, (claim.parameter, claim.other))[: BACKGROUNDS // 2]
         _, one = self.encoder.levels(g, 3)
         _, two = self.encoder.levels(h, 3)
         grid = np.repeat(rows[None, None], len(one), axis=0).repeat(len(two), axis=1)
         grid[..., self.encoder.slices[g]] = one[:, None, None, :]
         grid[..., self.encoder.slices[h]] = two[None, :, None, :]
-        values = self.surfaces[claim.metric].draws(grid.reshape(-1, rows.shape[1]))
+        values = self.surfaces[claim.metric].draws(self.encoder.rule_out(grid.reshape(-1, rows.shape[1])))
         values = values.reshape(size, len(one), len(two), len(rows))
         left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=2, keepdims=True)
         left += values.mean(axis=(1, 2), keepdims=True)

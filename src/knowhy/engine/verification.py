@@ -138,15 +138,19 @@ def contrast_of(state: State, posterior: Posterior, theory: Theory, claim: Claim
             return None
         direction = 1 if claim.verb == "raises" else -1
         ends, margin = (claim.start, claim.end), claim.margin or 0.0
-    if claim.scope.kind == "average":
-        control, treatment = ({claim.parameter: v} for v in ends)
-        return Contrast(name, theory.id, claim.metric, direction, control, treatment, "random", margin)
     base = state.space.defaults()
     if claim.scope.kind == "best" and posterior.incumbent is not None:
         base = dict(posterior.incumbent.proposal.point)
+    parents = state.space.admitting(claim.parameter, base)
+    if not all(state.space[n].active or base.get(n, state.space[n].default) == v for n, v in parents.items()):
+        return None  # the parameter does not count where its parents are held
+    if claim.scope.kind == "average":
+        control, treatment = ({**parents, claim.parameter: v} for v in ends)
+        return Contrast(name, theory.id, claim.metric, direction, control, treatment, "random", margin)
+    base = {**base, **parents}
     for end in ends:  # what either end rules out is off in both arms
         base = {**base, **state.space.complete({**base, claim.parameter: end}, keep=[claim.parameter])}
-    points = [state.space.complete({**base, claim.parameter: v}, keep=[claim.parameter]) for v in ends]
+    points = [state.space.complete({**base, **parents, claim.parameter: v}, keep=[claim.parameter]) for v in ends]
     return Contrast(name, theory.id, claim.metric, direction, points[0], points[1], "fixed", margin)
 
 

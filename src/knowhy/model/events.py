@@ -56,6 +56,9 @@ class RunEnded:
 class ParameterChanged:
     """A parameter is added, opened, widened, frozen, or bound to a condition; ``parameter`` is how it stands now.
 
+    Trials that ran before count at the default of a parameter that is added. ``by`` is who asked: "person",
+    "settings" (a file or a call that declares the space), "engine", or a theorist's name. Where the data decided,
+    ``claim`` is what was judged and ``belief`` how far it was believed.
     "bound" says that it was known from a history, and is found in the subject that the study goes on with.
     """
 
@@ -63,6 +66,8 @@ class ParameterChanged:
     change: Literal["added", "opened", "widened", "frozen", "bound"]
     reason: str
     by: str
+    claim: str = ""
+    belief: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

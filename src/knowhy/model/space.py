@@ -2,98 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 from knowhy.errors import SpaceError
+from knowhy.model.domain import Choices as Choices
+from knowhy.model.domain import Domain as Domain
+from knowhy.model.domain import Interval as Interval
+from knowhy.model.domain import Scalar as Scalar
 from knowhy.model.exclusion import Exclusion, released
 
-Scalar = bool | int | float | str | None
 Point = Mapping[str, Scalar]
 
-Scale = Literal["linear", "log"]
-OriginKind = Literal["constant", "flag", "field", "keyword", "declared"]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Numbers from ``low`` to ``high``, both included.
-
-    ``scale`` says on which axis distances count. ``integer`` keeps whole numbers only,
-    ``power_of_two`` keeps 1, 2, 4, 8, ... only (then ``scale`` is "log").
-    """
-
-    low: float
-    high: float
-    scale: Scale = "linear"
-    integer: bool = False
-    power_of_two: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse ranges that no number fits."""
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise SpaceError(f"a range must be finite, not {self.low} to {self.high}", "give two finite numbers")
-        if self.low >= self.high:
-            raise SpaceError(
-                f"the range {self.low:g} to {self.high:g} is empty or inverted", "give a low bound below the high bound"
-            )
-        if self.scale == "log" and self.low <= 0:
-            raise SpaceError(
-                f"a log scale needs a positive low bound, not {self.low:g}", "raise the low bound or use a linear scale"
-            )
-
-    def contains(self, value: Scalar) -> bool:
-        """Whether ``value`` is a number of this range (to rounding)."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            return False
-        slack = 1e-9 * max(abs(self.low), abs(self.high), 1e-12)
-        return self.low - slack <= value <= self.high + slack
-
-    def to_unit(self, value: float) -> float:
-        """Position of ``value`` in [0, 1] (outside for values out of range)."""
-        if self.scale == "log":
-            value = max(value, self.low * 1e-6)
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
-
-    def from_unit(self, unit: float) -> int | float:
-        """The member of the range nearest to position ``unit``."""
-        unit = min(1.0, max(0.0, unit))
-        if self.scale == "log":
-            value = self.low * math.exp(unit * math.log(self.high / self.low))
-        else:
-            value = self.low + unit * (self.high - self.low)
-        if self.power_of_two:
-            exponent = round(math.log2(value))
-            lowest, highest = math.ceil(math.log2(self.low) - 1e-9), math.floor(math.log2(self.high) + 1e-9)
-            return int(2 ** min(max(exponent, lowest), highest))
-        if self.integer:
-            return int(min(max(round(value), math.ceil(self.low)), math.floor(self.high)))
-        return float(min(max(float(f"{value:.6g}"), self.low), self.high))
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """A finite set of alternatives without order."""
-
-    values: tuple[Scalar, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse sets with fewer than two members or with repeats."""
-        if len(self.values) < 2:
-            raise SpaceError("a choice needs at least two values", "add a value, or leave the parameter out")
-        if len({(type(value), value) for value in self.values}) != len(self.values):
-            raise SpaceError(f"a choice repeats a value: {self.values}", "give each value once")
-
-    def contains(self, value: Scalar) -> bool:
-        """Whether ``value`` is one of the alternatives."""
-        return any(type(value) is type(v) and value == v for v in self.values)
-
-
-Domain = Interval | Choices
+OriginKind = Literal[
+    "constant", "flag", "field", "keyword", "declared", "inherited", "config", "override", "environment"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +39,9 @@ class Origin:
     """Where a parameter was found, and so how it is set.
 
     ``start`` and ``end`` are byte offsets of the literal in ``file`` (relative to the subject's
-    folder); ``text`` is the literal as written; ``flag`` is the command-line option, if there is one.
+    folder); ``text`` is the literal as written; ``flag`` is the command-line option, if there is one. ``key`` is the
+    keyword to add where a call leaves an argument at its default ("inherited"), the dotted place of a value in a
+    configuration file ("config", "override"), or the name of an environment variable ("environment").
     """
 
     kind: OriginKind
@@ -124,6 +51,7 @@ class Origin:
     end: int = 0
     text: str = ""
     flag: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +60,8 @@ class Parameter:
 
     ``role`` is the name by which the field knows it ("learning_rate", "dropout", ...; "other" if
     unknown). An inactive parameter is part of the space but held at its default until it is opened.
-    ``confidence`` in [0, 1] says how likely it is a hyperparameter that matters.
+    ``confidence`` in [0, 1] says how likely it is a hyperparameter that matters. A range that is ``guessed``
+    widens by itself where the optimum sits at its edge; one that a person gave does not.
     """
 
     name: str
@@ -143,6 +72,7 @@ class Parameter:
     confidence: float = 1.0
     origin: Origin = field(default_factory=lambda: Origin("declared"))
     condition: Condition | None = None
+    guessed: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a default outside the domain."""
@@ -158,6 +88,16 @@ class Parameter:
     def numeric(self) -> bool:
         """Whether values are ordered numbers."""
         return isinstance(self.domain, Interval)
+
+    def when(self, parent: str, *values: Scalar) -> Parameter:
+        """The same parameter, which counts only where ``parent`` has one of ``values``; raises SpaceError for none."""
+        if not values:
+            raise SpaceError(f"{self.name} depends on no value of {parent}", "name at least one value")
+        return replace(self, condition=Condition(parent, values))
+
+    def guess(self) -> Parameter:
+        """The same parameter, its range a guess that may widen by itself."""
+        return replace(self, guessed=True)
 
 
 @dataclass(frozen=True)
@@ -176,19 +116,39 @@ class Space:
         return hash((self.parameters, self.exclusions))
 
     def __post_init__(self) -> None:
-        """Refuse repeated names and conditions on unknown parents."""
+        """Refuse repeated names, and conditions that are cyclic, on unknown parents or on what they never are."""
         names = [p.name for p in self.parameters]
         for name in names:
             if names.count(name) > 1:
                 raise SpaceError(f"the parameter {name} stands twice in the space", "give each parameter its own name")
         for parameter in self.parameters:
-            if parameter.condition is not None and parameter.condition.parent not in names:
-                raise SpaceError(
-                    f"{parameter.name} depends on {parameter.condition.parent}, which is not in the space",
-                    "add the parent, or drop the condition",
-                )
+            if parameter.condition is not None:
+                self._check_condition(parameter, parameter.condition)
         for exclusion in self.exclusions:
             self._check_exclusion(exclusion)
+
+    def _check_condition(self, parameter: Parameter, condition: Condition) -> None:
+        parents = {p.name: p for p in self.parameters}
+        if condition.parent not in parents:
+            raise SpaceError(
+                f"{parameter.name} depends on {condition.parent}, which is not in the space",
+                "add the parent, or drop the condition",
+            )
+        parent = parents[condition.parent]
+        if not any(parent.domain.contains(value) for value in condition.values):
+            words = " or ".join(repr(value) for value in condition.values) or "no value"
+            raise SpaceError(
+                f"{parameter.name} counts where {parent.name} is {words}, which it never is",
+                f"{parent.name} is {describe(parent)}",
+            )
+        path = [parameter.name]
+        while (above := parents.get(path[-1])) is not None and above.condition is not None:
+            if above.condition.parent in path:
+                round_trip = " -> ".join([*path[path.index(above.condition.parent) :], above.condition.parent])
+                raise SpaceError(
+                    f"conditions go round in a circle: {round_trip}", "drop one of them: each depends on the next"
+                )
+            path.append(above.condition.parent)
 
     def _check_exclusion(self, exclusion: Exclusion) -> None:
         if len(exclusion.parameters) < 2 or len(set(exclusion.parameters)) != len(exclusion.parameters):
@@ -254,6 +214,19 @@ class Space:
                     full[parameter.name] = parameter.default
         return full
 
+    def admitting(self, name: str, point: Point) -> dict[str, Scalar]:
+        """All that ``name`` depends on, as at ``point`` where it counts there, else with values that let it count."""
+        found: dict[str, Scalar] = {}
+        parameter = self[name]
+        while parameter.condition is not None:
+            parent, condition = self[parameter.condition.parent], parameter.condition
+            value = point.get(parent.name, parent.default)
+            if not condition.holds({parent.name: value}):
+                value = next(v for v in condition.values if parent.domain.contains(v))
+            found[parent.name] = value
+            parameter = parent
+        return found
+
     def check(self, point: Point) -> dict[str, Scalar]:
         """``point`` completed; raises SpaceError for unknown names and values out of range."""
         for name, value in point.items():
@@ -288,7 +261,7 @@ def describe(parameter: Parameter) -> str:
     domain = parameter.domain
     if isinstance(domain, Choices):
         return "one of " + ", ".join(str(v) for v in domain.values)
-    words = f"{domain.low:g} to {domain.high:g}"
+    words = f"{'0, or ' if domain.zero else ''}{domain.low:g} to {domain.high:g}"
     if domain.power_of_two:
         return words + ", powers of two"
     if domain.integer:

@@ -32,7 +32,7 @@ from knowhy.model.events import (
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Observation
 from knowhy.model.patch import Patch
-from knowhy.model.space import Scalar, Space
+from knowhy.model.space import Parameter, Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.thought import Thought
 from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Trial, Waiting
@@ -183,7 +183,10 @@ def _apply(state: State, record: Record) -> State:
             return replace(state, ended=e.reason, spent=state.spent + took)
         case ParameterChanged() as e:
             state.changes.append((record.time, e))
-            return replace(state, space=state.space.with_parameter(e.parameter))
+            if e.parameter.name not in state.space:
+                _count_at_default(state, e.parameter)
+            # Hyperparameters that were found in one space say nothing about another.
+            return replace(state, space=state.space.with_parameter(e.parameter), fits={})
         case PatchAdded() as e:
             state.patches[e.patch.name] = e.patch
         case ExclusionAdded() as e:
@@ -235,6 +238,19 @@ def _apply(state: State, record: Record) -> State:
         case ThoughtEnded() as e:
             state.thoughts.append(e.thought)
     return state
+
+
+def _count_at_default(state: State, parameter: Parameter) -> None:
+    """Everything that was run or registered so far, with ``parameter`` at its default: points stay complete."""
+    lacking = {parameter.name: parameter.default}
+    for number, trial in state.trials.items():
+        point = {**lacking, **trial.proposal.point}
+        state.trials[number] = replace(trial, proposal=replace(trial.proposal, point=point))
+    for name, contrast in state.contrasts.items():
+        if contrast.background == "fixed":
+            state.contrasts[name] = replace(
+                contrast, control={**lacking, **contrast.control}, treatment={**lacking, **contrast.treatment}
+            )
 
 
 def _since(start: float, now: float) -> float:

@@ -29,6 +29,7 @@ from knowhy.reports.blocks import (
 from knowhy.reports.comparison import best_section
 from knowhy.reports.endings import failed, questions_section, reproduce
 from knowhy.reports.proposers import proposers_section
+from knowhy.reports.space import space_section
 from knowhy.views import (
     BestView,
     Explanation,
@@ -36,7 +37,6 @@ from knowhy.views import (
     Overview,
     TheoryView,
     TrialView,
-    changes,
     explain,
     history,
     overview,
@@ -57,6 +57,7 @@ def document(state: State, mind: Mind, journal: str = "") -> Document:
         _front(state, mind, rows),
         _theories(state, mind, study, views),
         _surprises(state),
+        space_section(state, study.best),
         _effects(state, mind),
         _history(state, rows, study.best),
         _calibration(study, rows),
@@ -182,14 +183,7 @@ def _surprises(state: State) -> Section:
                 )
             )
         )
-    opened = changes(state)
-    if opened:
-        moves: tuple[tuple[Text, ...], ...] = tuple(
-            ((Code(c.parameter),), (c.change,), (str(c.after),), (c.range,), (f"{c.reason} ({c.by})",)) for c in opened
-        )
-        columns = ("parameter", "change", "after trials", "range", "why")
-        blocks.append(Table("How the space changed during the study", columns, moves, frozenset({2})))
-    return Section("surprises", "What surprised, and what changed", "Surprises", tuple(blocks))
+    return Section("surprises", "What surprised", "Surprises", tuple(blocks))
 
 
 def _effects(state: State, mind: Mind) -> Section | None:

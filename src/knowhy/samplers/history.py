@@ -32,12 +32,14 @@ class Run:
 def runs(state: State) -> Iterator[Run]:
     """The trials that ended, in the order of the journal, as far as they lie in the space that is searched.
 
-    Parameters that a trial did not have count at their default. A trial with a held parameter elsewhere,
-    or with a value that the space no longer has, says nothing about this space and is left out.
+    Parameters that a trial did not have count at their default, and so does one that was frozen because trials show
+    that it does not matter. A trial with another held parameter elsewhere, or with a value that the space no longer
+    has, says nothing about this space and is left out.
     """
+    idle = _without_effect(state)
     for number in state.order:
         trial = state.trials[number]
-        point = state.space.complete(trial.proposal.point)
+        point = state.space.complete({**trial.proposal.point, **idle})
         if not within(state.space, point):
             continue
         if not isinstance(trial, Completed):
@@ -53,9 +55,17 @@ def runs(state: State) -> Iterator[Run]:
         yield Run(number, point, values if all(map(math.isfinite, values)) else None, broken)
 
 
+def _without_effect(state: State) -> Point:
+    """The defaults of held parameters that were frozen on evidence."""
+    last = {change.parameter.name: change for _, change in state.changes}
+    held = {p.name: p.default for p in state.space.held}
+    return {n: held[n] for n, c in last.items() if n in held and c.change == "frozen" and c.belief is not None}
+
+
 def waiting(state: State) -> list[Point]:
     """Complete points that are proposed or running, by number, as far as they lie in the space that is searched."""
-    points = [state.space.complete(trial.proposal.point) for trial in state.pending]
+    idle = _without_effect(state)
+    points = [state.space.complete({**trial.proposal.point, **idle}) for trial in state.pending]
     return [point for point in points if within(state.space, point)]
 
 

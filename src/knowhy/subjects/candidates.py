@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from knowhy.model.space import Origin, OriginKind, Scalar
+from knowhy.model.space import Domain, Origin, OriginKind, Scalar
+from knowhy.subjects.roles import Role
 from knowhy.subjects.source import Source, elements, read_literal
 
 _MOST_ELEMENTS = 6
@@ -20,7 +21,7 @@ class Candidate:
     the call that it is passed to (by which roles are told apart), ``alias`` a better name than ``name``
     where that says little by itself. ``choices`` are alternatives that the script declares, ``low`` and
     ``high`` bounds that it declares; ``whole`` says whether it declares a whole number. ``weight``
-    scales the confidence.
+    scales the confidence. Where ``domain`` is known, ``role`` is as well, and ``weight`` is the confidence itself.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Candidate:
     high: float | None = None
     whole: bool | None = None
     weight: float = 1.0
+    domain: Domain | None = None
+    role: Role = "other"
 
 
 @dataclass

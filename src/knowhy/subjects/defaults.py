@@ -10,6 +10,10 @@ from knowhy.subjects.exclusions import excluded_call, exclusion
 from knowhy.subjects.roles import guess
 from knowhy.subjects.source import Source, calls, dotted, elements, left_at_default, read_literal
 
+# What makes a command line of a function that it is handed.
+_COMMAND_LINES = frozenset(
+    ("fire.Fire", "Fire", "typer.run", "tyro.cli", "defopt.run", "jsonargparse.CLI", "CLI", "auto_cli", "cyclopts.run")
+)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -35,7 +39,8 @@ def _arguments(source: Source, owner: str, node: _Function, method: bool, findin
     given = [(a, d) for a, d in zip(reversed(positional), reversed(node.args.defaults), strict=False)]
     given += [(a.arg, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None]
     bound = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    for name, value in given:
+    for name, written in given:
+        value = _option_default(written)
         literal = read_literal(value)
         if (literal is None and not elements(value)) or name in bound or exclusion(name, literal):
             continue
@@ -46,12 +51,20 @@ def _arguments(source: Source, owner: str, node: _Function, method: bool, findin
         findings.candidates += spread(source, "keyword", value, base)
 
 
+def _option_default(node: ast.expr) -> ast.expr:
+    """What stands for the default: ``0.1`` in ``lr: float = typer.Option(0.1, help="...")``."""
+    if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in ("Option", "Argument"):
+        named = next((k.value for k in node.keywords if k.arg == "default"), None)
+        return named or (node.args[0] if node.args else node)
+    return node
+
+
 def _reached(tree: ast.Module, owner: str, node: _Function, names: list[str], name: str) -> bool:
     """Whether some call leaves ``name`` at its default: in the script, or in a library that is handed the function."""
     for called, call in calls(tree):
         if called.rpartition(".")[2] == owner and left_at_default(call, names, name):
             return True
-        if called in ("fire.Fire", "Fire", "typer.run", "tyro.cli") and any(dotted(a) == owner for a in call.args):
+        if called in _COMMAND_LINES and any(dotted(a) == owner for a in call.args):
             return True
     decorators = {dotted(d.func if isinstance(d, ast.Call) else d).rpartition(".")[2] for d in node.decorator_list}
     return bool(decorators & {"command", "main", "automain"}) and not decorators & {"option"}

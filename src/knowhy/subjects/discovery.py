@@ -11,11 +11,13 @@ from knowhy.errors import SpaceError
 from knowhy.model.space import Choices, Condition, Domain, Interval, Origin, Parameter
 from knowhy.subjects.bindings import compared_strings, passed_attributes, scopes
 from knowhy.subjects.candidates import Candidate, Findings
+from knowhy.subjects.configs import find_configs, find_environment
 from knowhy.subjects.constants import find_constants
 from knowhy.subjects.defaults import find_defaults
 from knowhy.subjects.exclusions import exclusion
 from knowhy.subjects.fields import find_fields
 from knowhy.subjects.flags import find_flags
+from knowhy.subjects.inherited import find_inherited
 from knowhy.subjects.keywords import find_keywords
 from knowhy.subjects.ranges import default_in, domain_of
 from knowhy.subjects.roles import Guess, Role, guess
@@ -29,8 +31,15 @@ MOST_ACTIVE = 8
 
 _REPEATED = 0.88
 _LARGEST = 1e15
-# Which kernels of a support vector machine read a parameter.
-_READ_BY = {"degree": ("poly",), "coef0": ("poly", "sigmoid"), "gamma": ("rbf", "poly", "sigmoid")}
+# Which kernels of a support vector machine, and which solvers of a network, read a parameter.
+_READ_BY = {
+    "kernel": {"degree": ("poly",), "coef0": ("poly", "sigmoid"), "gamma": ("rbf", "poly", "sigmoid")},
+    "solver": {
+        **dict.fromkeys(("momentum", "nesterovs_momentum", "power_t"), ("sgd",)),
+        **dict.fromkeys(("beta_1", "beta_2", "epsilon"), ("adam",)),
+        **dict.fromkeys(("batch_size", "learning_rate_init"), ("sgd", "adam")),
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +62,15 @@ def discover(path: str, arguments: Sequence[str] = ()) -> Discovery:
     ``arguments`` are those that the script is always run with: options that they set are held.
     Raises SubjectError where the file cannot be read or is no Python.
     """
-    return discover_source(Source.read(path), arguments)
+    return discover_source(Source.read(path), arguments, beyond=True)
 
 
-def discover_source(source: Source, arguments: Sequence[str] = ()) -> Discovery:
-    """The hyperparameters of a script that was read already; see ``discover``."""
+def discover_source(source: Source, arguments: Sequence[str] = (), *, beyond: bool = False) -> Discovery:
+    """The hyperparameters of a script that was read already; see ``discover``.
+
+    Without ``beyond``, only what is written in the script itself: neither what its constructors leave at a library's
+    default, nor files beside it, nor environment variables.
+    """
     findings = Findings()
     found = tuple(scopes(source))
     for_flags = find_flags(source, found[0], arguments, findings)
@@ -66,6 +79,10 @@ def discover_source(source: Source, arguments: Sequence[str] = ()) -> Discovery:
         find_constants(source, scope, findings)
     find_keywords(source, findings)
     find_defaults(source, findings)
+    if beyond:
+        find_inherited(source, findings)
+        find_environment(source, findings)
+        find_configs(source, arguments, findings)
     find_seeds(source, found, findings)
     taken = {(c.origin.start, c.origin.end) for c in findings.candidates if c.origin.kind == "flag"}
     uses = passed_attributes(source.tree)
@@ -80,9 +97,10 @@ def discover_source(source: Source, arguments: Sequence[str] = ()) -> Discovery:
 
 def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Candidates in the order of the file, each literal once."""
-    unique: dict[tuple[int, int], Candidate] = {}
+    unique: dict[tuple[str, int, int, str], Candidate] = {}
     for candidate in candidates:
-        unique.setdefault((candidate.origin.start, candidate.origin.end), candidate)
+        at = candidate.origin
+        unique.setdefault((at.file, at.start, at.end, at.key), candidate)
     return sorted(unique.values(), key=lambda c: c.origin.start)
 
 
@@ -97,6 +115,9 @@ def _judge(candidates: Sequence[Candidate], mentioned: frozenset[str], findings:
     parameters: list[Parameter] = []
     kept: list[tuple[Candidate, Guess, Domain]] = []
     for candidate in candidates:
+        if candidate.domain is not None:
+            kept.append((candidate, Guess(candidate.role, 1.0), candidate.domain))
+            continue
         if exclusion(candidate.name, candidate.value) and not candidate.alias:
             findings.leave_out(candidate.name, exclusion(candidate.name, candidate.value), candidate.origin.line)
             continue
@@ -119,6 +140,7 @@ def _judge(candidates: Sequence[Candidate], mentioned: frozenset[str], findings:
                     active=False,
                     confidence=round(min(1.0, known.confidence * candidate.weight), 3),
                     origin=candidate.origin,
+                    guessed=candidate.low is None and candidate.high is None and candidate.domain is None,
                 )
             )
         except SpaceError as error:
@@ -169,7 +191,8 @@ def _names(candidates: Sequence[Candidate]) -> list[str]:
     wanted = []
     for name, candidate in zip(bare, candidates, strict=True):
         alone = counts[name] == 1 or (strong[name] == 1 and (not candidate.owner or candidate.origin.kind == "flag"))
-        wanted.append(name if alone or candidate.alias or not candidate.owner else f"{candidate.owner}.{name}")
+        named = candidate.alias and candidate.origin.kind not in ("config", "override")
+        wanted.append(name if alone or named or not candidate.owner else f"{candidate.owner}.{name}")
     totals, seen, names = Counter(wanted), Counter[str](), []
     for name in wanted:
         seen[name] += 1
@@ -185,14 +208,17 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _with_conditions(parameters: Sequence[Parameter]) -> list[Parameter]:
-    """The parameters, those of a support vector machine's kernel bound to the kernels that read them."""
+    """The parameters, those that only some kernels or solvers read bound to these."""
     by_name = {parameter.name: parameter for parameter in parameters}
     found = []
     for parameter in parameters:
         head, dot, last = parameter.name.rpartition(".")
-        parent = by_name.get(f"{head}{dot}{'KERNEL' if last.isupper() else 'kernel'}")
-        if parent is not None and isinstance(parent.domain, Choices) and last.lower() in _READ_BY:
-            values = tuple(v for v in parent.domain.values if v in _READ_BY[last.lower()])
+        for word, table in _READ_BY.items():
+            parent = by_name.get(f"{head}{dot}{word.upper() if last.isupper() else word}")
+            readers = table.get(last.lower())
+            if parent is None or readers is None or not isinstance(parent.domain, Choices) or parent is parameter:
+                continue
+            values = tuple(v for v in parent.domain.values if v in readers)
             if values and len(values) < len(parent.domain.values):
                 parameter = replace(parameter, condition=Condition(parent.name, values))
         found.append(parameter)
@@ -213,6 +239,7 @@ def _rank(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
     defaults = {p.name: p.default for p in ranked}
     for p in ranked:
         alive = p.condition is None or p.condition.parent in chosen or p.condition.holds(defaults)
-        if p.confidence >= ACTIVE_FROM and len(chosen) < MOST_ACTIVE and alive:
+        written = p.origin.kind != "inherited"  # nobody has thought of the others yet
+        if p.confidence >= ACTIVE_FROM and len(chosen) < MOST_ACTIVE and alive and written:
             chosen.add(p.name)
     return tuple(replace(p, active=p.name in chosen) for p in ranked)

@@ -28,7 +28,7 @@ _VAGUE = frozenset(("alpha", "c", "nu", "sigma", "window", "kernel", "noise", "s
 def find_keywords(source: Source, findings: Findings) -> None:
     """Add literal keyword arguments of calls that build or train something."""
     skipped = _declarations(source.tree)
-    judging = _for_evaluation(source.tree)
+    judging = for_evaluation(source.tree)
     for name, call in calls(source.tree):
         last = name.rpartition(".")[2]
         if id(call) in skipped or not last or name.partition(".")[0] in _NO_TRAINING:
@@ -77,7 +77,7 @@ def _arguments(last: str, call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
             yield name, call.args[place]
 
 
-def _for_evaluation(tree: ast.Module) -> frozenset[int]:
+def for_evaluation(tree: ast.Module) -> frozenset[int]:
     """Calls that make what results are judged on: ``test_loader = DataLoader(..., batch_size=1000)``."""
     found: set[int] = set()
     for node in ast.walk(tree):

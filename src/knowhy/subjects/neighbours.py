@@ -50,6 +50,26 @@ def lay_out(home: Path, folder: Path, script: str) -> None:
                 target.symlink_to(os.path.abspath(entry.path))
 
 
+def replace_file(home: Path, folder: Path, name: str, data: bytes) -> None:
+    """Put ``data`` in the place of the file ``name`` in a folder that was laid out; ``home`` is left as it is.
+
+    A folder on the way that is a link becomes a folder of its own, with links to what stands in it. Raises OSError.
+    """
+    target, source = folder, home
+    for part in Path(name).parts[:-1]:
+        target, source = target / part, source / part
+        if target.is_symlink():
+            target.unlink()
+            target.mkdir()
+            for entry in sorted(os.scandir(source), key=lambda e: e.name):
+                (target / entry.name).symlink_to(os.path.abspath(entry.path), target_is_directory=entry.is_dir())
+        else:
+            target.mkdir(exist_ok=True)
+    place = target / Path(name).name
+    place.unlink(missing_ok=True)  # a link must not lead the writing astray
+    place.write_bytes(data)
+
+
 def _left_out(directory: Path, folder: Path) -> bool:
     real, inside = directory.resolve(), folder.resolve()
     return real == inside or real in inside.parents or (directory / "pyvenv.cfg").exists()

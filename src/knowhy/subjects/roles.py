@@ -148,7 +148,7 @@ _RULES: tuple[tuple[Role, float, str], ...] = tuple(
          r"|min_samples_in_leaf|min_leaf_size"),
         ("min_samples", 0.55, r"min_samples?(_split|s)?|min_child_(weight|samples)|min_split\w*|min_sum_hessian\w*"
          r"|min_impurity_decrease|min_gain_to_split|min_split_loss"),
-        ("subsample", 0.6, r"subsample(_\w+)?|col_?sample\w*|max_features|max_samples|bagging_fraction"
+        ("subsample", 0.6, r"subsample(_\w+)?|col_?sample\w*|max_features|max_samples|bagging_fraction|bootstrap"
          r"|feature_fraction|row_sample\w*"),
         ("regularization", 0.8, r"c|alpha|l1|l2|(reg|regulari[sz]ation)(_?\w+)?|l[12]_(\w+)|lambda_?(l?[12])?|lamb?da"
          r"|lam|l1_ratio|penalty|ridge|lasso|ccp_alpha|var_smoothing|nu"),

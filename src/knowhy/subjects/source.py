@@ -108,6 +108,18 @@ class Source:
                     found[self.span(node)] = value
         return found
 
+    @cached_property
+    def call_ends(self) -> Mapping[int, bool]:
+        """The offset of each call's closing bracket, and whether a comma must come before one more argument."""
+        found: dict[int, bool] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call):
+                end = self.span(node)[1] - 1
+                given = [self.span(n)[1] for n in (*node.args, *(k.value for k in node.keywords))]
+                between = self.data[max(given, default=end) : end].decode(self.codec, "replace")
+                found[end] = bool(given) and "," not in re.sub(r"#[^\r\n]*", "", between)
+        return found
+
 
 def splice(source: Source, changes: Sequence[tuple[Origin, str, Scalar]]) -> bytes:
     """The bytes of ``source`` with new literals; every other byte is kept.
@@ -124,7 +136,8 @@ def splice(source: Source, changes: Sequence[tuple[Origin, str, Scalar]]) -> byt
         before = source.data[position : origin.start]
         new = text.encode("ascii")
         pieces += (before, new)
-        expected.append((written + len(before), origin, value))
+        lead = text.index("=") + 1 if origin.kind == "inherited" else 0
+        expected.append((written + len(before) + lead, origin, value))
         written += len(before) + len(new)
         position = origin.end
     result = b"".join((*pieces, source.data[position:]))

@@ -219,6 +219,8 @@ CURES: dict[str, Cure] = {
             "epochs",
             "trees",
             "width",
+            "gamma",
+            "kernel",
         ),
         "it restrains the fit to the training data",
     ),

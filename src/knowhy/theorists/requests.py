@@ -5,29 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from knowhy.model.space import Parameter
+from knowhy.model.state import State
 from knowhy.model.theory import ParameterRequest
 from knowhy.theorists.lore import CURES, ROLE_WORDS
 from knowhy.theorists.reading import Reading
 
-_MOST = 2
+_MOST, _MOST_WHERE_FEW = 2, 3
+_FEW = 8  # parameters that vary: a space below this has room for several at once
 _AT_LEAST = 6
 _PER_ACTIVE = 2
-_PER_OPENED = 6
+_PER_OPENED, _PER_OPENED_WHERE_FEW = 6, 3
 _LATEST = 0.6
-_STRONG = 0.3
+_STRONG, _VERY_STRONG = 0.3, 0.5
+_AGAIN = 10
 _LEAST_CONFIDENCE = 0.3
-_LEAST_WEIGHT = 0.25
+_LEAST_WEIGHT, _LEAST_WHERE_FEW = 0.25, 0.15
 
 
 def requests(reading: Reading) -> tuple[ParameterRequest, ...]:
-    """At most two requests; none before two trials for each active parameter, soon after the last, or late."""
+    """At most two requests (three while few parameters vary); none before two trials for each, soon after, or late."""
     state = reading.state
     if not state.space.held or not _ripe(reading):
         return ()
     found: list[ParameterRequest] = []
     taken: set[str] = set()
-    for parameter, reason in _wanted(reading):
-        if parameter.name not in taken and len(found) < _MOST:
+    few = len(state.space.active) < _FEW
+    most = min(_MOST_WHERE_FEW, _FEW - len(state.space.active)) if few else _MOST
+    for parameter, reason in _wanted(reading, 2 if few else 1):
+        if parameter.name not in taken and len(found) < most:
             taken.add(parameter.name)
             found.append(ParameterRequest(parameter.name, reason))
     return tuple(found)
@@ -45,21 +50,22 @@ def _ripe(reading: Reading) -> bool:
     last = max(opened)
     together = sum(time >= last - 1.0 for time in opened)
     since = sum(t.ended > last for t in state.completed) + sum(t.ended > last for t in state.failed)
-    return since >= _PER_OPENED * together
+    return since >= together * (_PER_OPENED_WHERE_FEW if len(state.space.active) < _FEW else _PER_OPENED)
 
 
-def _wanted(reading: Reading) -> Iterator[tuple[Parameter, str]]:
-    """Held parameters by how much points to them: diagnoses first, then a stalled search."""
+def _wanted(reading: Reading, each: int) -> Iterator[tuple[Parameter, str]]:
+    """Held parameters by how much points to them: diagnoses first (at most ``each``), then a stalled search."""
     state = reading.state
-    frozen = {change.parameter.name for _, change in state.changes if change.change == "frozen"}
-    held = [p for p in state.space.held if p.name not in frozen]
+    frozen = _frozen(state)
+    held = [p for p in state.space.held if p.name not in frozen and _counts(state, p)]
     for diagnosis in reading.diagnoses:
         cure = CURES.get(diagnosis.kind)
         if cure is None or diagnosis.strength < _STRONG:
             continue
-        fit = [p for p in held if p.role in cure.roles and p.confidence >= _LEAST_CONFIDENCE]
+        again = [] if diagnosis.strength < _VERY_STRONG else [state.space[n] for n, since in frozen.items() if since]
+        fit = [p for p in (*held, *again) if p.role in cure.roles and p.confidence >= _LEAST_CONFIDENCE]
         fit.sort(key=lambda p: (cure.roles.index(p.role), -p.confidence))
-        for parameter in fit[:1]:
+        for parameter in fit[:each]:
             yield (
                 parameter,
                 f"The trials show {diagnosis.sentence}; {parameter.name}{_words(parameter)} is held, and "
@@ -67,15 +73,37 @@ def _wanted(reading: Reading) -> Iterator[tuple[Parameter, str]]:
             )
     if any(d.kind == "stalled" for d in reading.diagnoses):
         stalled = next(d for d in reading.diagnoses if d.kind == "stalled")
+        least = _LEAST_WEIGHT if each == 1 else _LEAST_WHERE_FEW
         likely = sorted(
-            (p for p in held if reading.weight(p) >= _LEAST_WEIGHT), key=lambda p: (-reading.weight(p), -p.confidence)
+            (p for p in held if reading.weight(p) >= least), key=lambda p: (-reading.weight(p), -p.confidence)
         )
-        for parameter in likely[:1]:
+        for parameter in likely[:each]:
             yield (
                 parameter,
                 f"The search has {stalled.sentence.replace('stalled: ', 'stalled, ')}; of what is held, "
                 f"{parameter.name}{_words(parameter)} is the likeliest to matter.",
             )
+
+
+def _frozen(state: State) -> dict[str, bool]:
+    """Frozen parameters, and whether they may be asked for again.
+
+    Those may that data froze (not a person) at least ten trials ago: what seemed not to matter then may now.
+    """
+    found: dict[str, bool] = {}
+    for time, change in state.changes:
+        name = change.parameter.name
+        found.pop(name, None)
+        if change.change == "frozen":
+            since = sum(t.ended > time for t in state.completed) + sum(t.ended > time for t in state.failed)
+            found[name] = change.belief is not None and since >= _AGAIN
+    return found
+
+
+def _counts(state: State, parameter: Parameter) -> bool:
+    """Whether opening ``parameter`` would do anything: its parent is open, or is held where it counts."""
+    condition = parameter.condition
+    return condition is None or state.space[condition.parent].active or condition.holds(state.space.defaults())
 
 
 def _words(parameter: Parameter) -> str:

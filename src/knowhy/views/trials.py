@@ -118,7 +118,10 @@ class FailuresView:
 
 @dataclass(frozen=True, slots=True)
 class ChangeView:
-    """A change of the space during the study; ``after`` is how many trials had ended."""
+    """A change of the space during the study; ``after`` is how many trials had ended.
+
+    Where data decided, ``claim`` was judged and believed with ``belief`` at that time.
+    """
 
     parameter: str
     change: str
@@ -127,6 +130,8 @@ class ChangeView:
     reason: str
     by: str
     after: int
+    claim: str = ""
+    belief: float | None = None
 
 
 def changed(space: Space, point: Point) -> tuple[Setting, ...]:
@@ -276,6 +281,8 @@ def changes(state: State) -> tuple[ChangeView, ...]:
             c.reason,
             c.by,
             sum(moment <= when for moment in ended),
+            c.claim,
+            c.belief,
         )
         for when, c in state.changes
     )

@@ -103,6 +103,7 @@ def _branch(study: Study, branch: str, point: Point) -> None:
 
 
 def _write(study: Study, target: Path, point: Point) -> None:
+    files, words = ({}, ()) if target.suffix == ".json" else study.beside_best(point)
     if target.suffix == ".json":
         text = json.dumps(dict(point), indent=2) + "\n"
     elif study.state.subject.get("kind") == "repo":
@@ -112,7 +113,15 @@ def _write(study: Study, target: Path, point: Point) -> None:
     if target.is_file() and sha256(target.read_bytes()).hexdigest() == study.state.subject.get("sha256"):
         raise UsageError(f"{target} is the script under study", "write to another file, such as train_best.py")
     write_whole(target, text.encode("utf-8", "surrogateescape"))
+    for name, data in files.items():
+        write_whole(target.with_name(f"{target.stem}.{Path(name).name}"), data)
     click.echo(f"wrote {target}", err=True)
+    for name in files:
+        click.echo(
+            f"wrote {target.with_name(f'{target.stem}.{Path(name).name}')}: it takes the place of {name}", err=True
+        )
+    if words:
+        click.echo(f"run it with: {' '.join(words)}", err=True)
 
 
 @click.command()
