@@ -57,9 +57,8 @@ class TestAttacks:
         assert broken == []
         assert [r.attack.name for r in results if r.won] == []
         kinds = {r.attack.name: r.outcome.kind for r in results if isinstance(r.outcome, Failure)}
-        assert {name: kinds.get(name, "limit") for name in kinds} == {
-            r.attack.name: r.attack.limit for r in results if r.attack.name in kinds
-        }
+        # Thousands of processes also take memory: whichever is seen first ends them.
+        assert all(kinds[a.name] in (a.limit, "out_of_memory") for a in GREEDY if a.name in kinds)
         assert len(kinds) >= len(results) - 1  # a file that would be too large is refused to the script itself
 
 

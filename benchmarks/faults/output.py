@@ -235,10 +235,10 @@ def show(outcomes: Sequence[Outcome], rng: random.Random, tally: Tally) -> None:
     try:
         state = state_of(outcomes, [*names, HTML])
         mind = Mind()
-        beliefs = mind.beliefs.update(state)
-        if not all(0 <= b <= 1 for b in beliefs.beliefs.values()):
-            tally.problems.append(f"beliefs {beliefs.beliefs}")
-        encode(beliefs)
+        for update in mind.beliefs.update(state):
+            if not all(0 <= b <= 1 for b in update.beliefs.values()):
+                tally.problems.append(f"beliefs {update.beliefs}")
+            encode(update)
         screen = StringIO()
         console = Console(file=screen, force_terminal=False, width=100)
         view = overview(state, mind)
