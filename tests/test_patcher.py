@@ -17,6 +17,7 @@ from knowhy.errors import PatchError
 from knowhy.model.space import real
 from knowhy.model.thought import Allowance, Thought
 from knowhy.patching import Workbench
+from knowhy.theorists.llm.bench import RULES
 from knowhy.theorists.llm.names import parse_name
 from knowhy.theorists.llm.theorist import LanguageModel
 
@@ -116,7 +117,7 @@ def test_a_model_mends_its_patch_and_it_joins_as_a_switch(repository: Path) -> N
     told = server.asked[-1].text
     assert "does not apply" in told
     assert "no_such_module_at_all" in told
-    assert "<<<<<<< SEARCH" in server.asked[0].text
+    assert RULES.splitlines()[0] in server.asked[0].text
     assert "train.py" in server.asked[0].text
     assert [(p.name, p.because) for p in thought.patches] == [
         ("no_constant", "it adds nothing (tests: half is constant)")
@@ -141,7 +142,7 @@ def test_without_a_repository_no_patch_is_asked_for_or_taken(tmp_path: Path, mon
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
         study.run(_function, [real("rate", 0.0, 1.0, 0.5)], trials=6, workers=1, theorists=("openai:gpt-4o",))
-        assert all("<<<<<<< SEARCH" not in a.text for a in server.asked)
+        assert all(RULES.splitlines()[0] not in a.text for a in server.asked)
     assert all(t.patches == () for t in study.state.thoughts)
 
 

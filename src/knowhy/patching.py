@@ -54,7 +54,7 @@ class Workbench:
             subject = Desk(place, lambda: state).subject(timeout=self._seconds)
             point = {**state.space.defaults(), name: True}
             job = subject.prepare(Proposal(1, point, 0, "learn", "a dry run"), (), str(place / "trials" / "00001"))
-            runner = compose.executor(1)
+            runner = compose.executor(1, edited=True)
             try:
                 runner.submit(job)
                 deadline = time.monotonic() + 2 * self._seconds

@@ -88,17 +88,13 @@ class TheoryPolicy:
         return self._spread(state, posterior, "no trial has finished with numbers yet: looking elsewhere")
 
     def _spread(self, state: State, posterior: Posterior, reason: str) -> Decision:
-        asked = wished(posterior)
         rows = posterior.encoder.snap(posterior.encoder.sample(64, state.seed + 17))
-        if len(asked.rows) and state.next_trial % 2:
-            # While no model can tell one candidate from another, what somebody asked for is as good as any.
-            rows = np.concatenate([asked.rows, rows])
         tried = {place(r) for r in posterior.rows([t.proposal.point for t in state.trials.values()])}
         new = [r for r in rows if place(r) not in tried] or list(rows)
         likely = [r for r, p in zip(new, posterior.success(np.array(new)), strict=True) if p >= 0.5]
         row = (likely or new)[0]
         made = propose(state, posterior.encoder.decode(row)[0], "learn", reason, row=row, posterior=posterior)
-        return Decision((replace(made, proposer=asked.proposer(row)),), reason)
+        return Decision((made,), reason)
 
     def _explore(self, state: State, posterior: Posterior, budget: Budget) -> Decision:
         seed = state.seed + 1009 * state.next_trial
