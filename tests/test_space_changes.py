@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import knowhy
+from knowhy.compose import discovered
 from knowhy.engine.adaptation import adapt
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.bounds import hard, wider
@@ -559,7 +560,7 @@ class TestCommands:
         space = Space(
             (real("LEARNING_RATE", 1e-3, 0.1, 1e-2, log=True), replace(real("MOMENTUM", 0, 0.99, 0.0), active=False))
         )
-        found = {p.name: p for p in knowhy.study.compose.discovered("train.py").parameters}
+        found = {p.name: p for p in discovered("train.py").parameters}
         space = Space(tuple(replace(p, origin=found[p.name].origin) for p in space))
         study = knowhy.Study("live", {"val_loss": "minimize"})
         opened = threading.Event()
