@@ -75,8 +75,6 @@ def _study(seed: int) -> dict[str, object]:
         if view.status not in ("certified", "supported"):
             continue
         words = view.title.split()
-        if view.title.startswith("The patch ") and words[-1] in ("helps", "hurts", "difference"):
-            believed[words[2]] = {"difference": "nothing"}.get(words[-1], words[-1])
         if view.title.endswith("help together"):
             together.append("+".join(sorted((words[0], words[2]))))
     views = patch_views(state, mind, {})
@@ -84,6 +82,8 @@ def _study(seed: int) -> dict[str, object]:
     for patch in views:
         if patch.certified:
             certified[patch.name] = patch.certified
+        if patch.average is not None and max(patch.average.helps, patch.average.hurts) >= SURE:
+            believed[patch.name] = "helps" if patch.average.helps > patch.average.hurts else "hurts"
         if patch.alone is not None and max(patch.alone.helps, patch.alone.hurts) >= SURE:
             alone[patch.name] = "helps" if patch.alone.helps > patch.alone.hurts else "hurts"
     best = mind.incumbent(state)

@@ -7,6 +7,8 @@ goes to the ``TheoryPolicy``: improvement at tuned settings, and fresh pairs for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from knowhy.engine import design, evidence
@@ -16,6 +18,7 @@ from knowhy.engine.policy import TheoryPolicy, reserve
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import propose, trial_seed
 from knowhy.engine.screening import breaking, mirrored, next_screening
+from knowhy.engine.switches import SwitchEffect, switch_effects
 from knowhy.model.decision import Budget, Decision
 from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Point, Scalar
@@ -24,9 +27,10 @@ from knowhy.model.theory import Effect, Theory
 from knowhy.model.trial import Arm, Completed, Contrast, Evidence
 
 FEWEST = 2
-_SCREENED = 1.25  # trials in which switches vary, for each switch, before single ones are tested
+_SCREENED = 1.5  # trials in which switches vary, for each switch, before single ones are tested
+_SETTLED, _TUNING = 0.95, 4
 _SHARE = 0.5  # of the budget, at most, for screening
-_LIKELY, _DOUBTFUL = 0.75, 0.3
+_POSSIBLE, _DOUBTFUL, _HARMFUL = 0.35, 0.15, 0.8  # beliefs: worth a test, not worth more of it, left off
 
 
 class FactorPolicy:
@@ -45,28 +49,35 @@ class FactorPolicy:
     def decide(self, state: State, budget: Budget) -> Decision:
         """The next trial, or a mirrored pair; an empty decision means stop."""
         names = [p.name for p in state.space.active if p.role == PATCH_ROLE]
-        left = budget.trials - len(state.trials)
+        left = budget.trials - state.planned
         first = 2 if budget.trials >= 12 else 1
         if len(names) < FEWEST or len(state.trials) < first or left <= 0 or not _any_completed(state):
             return self.inner.decide(state, budget)
         broken = {n for n, chance in breaking(names, state).items() if chance > 0.9}
         names = [n for n in names if n not in broken]
         posterior = self.beliefs.posterior(state)
+        effects = switch_effects(self.beliefs, state, names, "average")
         if len(names) >= FEWEST and self._screened(state, names) < screening_trials(len(names), budget):
-            return self._screen(state, posterior, names)
+            return self._screen(state, posterior, names, effects)
         kept = reserve(budget)
         if left > kept + 1 and not posterior.deterministic:
-            tested = self._test(state, posterior, names, left - kept)
+            tested = self._test(state, posterior, names, effects, left - kept)
             if tested is not None:
                 return tested
+        if left > kept + _TUNING and len(names) >= FEWEST and _unsettled(names, effects):
+            return self._screen(state, posterior, names, effects)
         return self.inner.decide(state, budget)
 
     def _screened(self, state: State, names: list[str]) -> int:
         """Trials of the screening, those that failed for the machine's sake left out."""
         return sum(any(t.proposal.point.get(n) is True for n in names) for t in state.trials.values())
 
-    def _screen(self, state: State, posterior: Posterior, names: list[str]) -> Decision:
+    def _screen(
+        self, state: State, posterior: Posterior, names: list[str], effects: Mapping[str, SwitchEffect]
+    ) -> Decision:
         rng = np.random.default_rng([state.seed, 61, state.next_trial])
+        # What surely hurts has been told, and would only drown the others.
+        names = [n for n in names if n not in effects or effects[n].hurts < _HARMFUL] or names
         point = next_screening(state, names, state.space.defaults(), rng)
         row = posterior.rows([point])[0]
         open_, bits = self._bits(state, posterior, row[None])
@@ -93,10 +104,13 @@ class FactorPolicy:
 
     # Mirrored pairs
 
-    def _test(self, state: State, posterior: Posterior, names: list[str], left: int) -> Decision | None:
-        live = {c.id: c for c in state.contrasts.values() if c.background == "mirrored" and self._alive(state, c)}
+    def _test(
+        self, state: State, posterior: Posterior, names: list[str], effects: Mapping[str, SwitchEffect], left: int
+    ) -> Decision | None:
+        mirrors = [c for c in state.contrasts.values() if c.background == "mirrored"]
+        live = {c.id: c for c in mirrors if self._alive(state, c, effects)}
         # A contrast that could not be certified any more only makes it harder for the others.
-        new = self._register(state, names) if left >= 2 * evidence.needed(None, 0) else []
+        new = self._register(state, names, effects) if left >= 2 * evidence.needed(None, 0) else []
         live |= {c.id: c for c in new}
         under_test = {c.id: _switch(c) for c in live.values()}
         if not under_test or left < 2 * min(evidence.needed(state.evidence.get(i), 0) for i in live):
@@ -105,7 +119,9 @@ class FactorPolicy:
         rng = np.random.default_rng([state.seed, 67, state.next_trial])
         settings = {k: v for k, v in base.items() if k not in names}
         # What is not under test is the same in both, and different from pair to pair: so pairs tell of it as well.
-        others = {n: bool(rng.random() < 0.5) for n in names if n not in under_test.values()}
+        # What surely hurts is off: it would only drown the others.
+        harmful = {n for n, e in effects.items() if e.hurts >= _HARMFUL}
+        others = {n: n not in harmful and bool(rng.random() < 0.5) for n in names if n not in under_test.values()}
         one, two, told = mirrored(state.space, list(under_test.values()), {**settings, **others}, rng)
         if not told:
             return None
@@ -145,16 +161,20 @@ class FactorPolicy:
         expected = float(posterior.response(contrast.metric).transform.back(mean)[0])
         return Arm(contrast.id, pair, point.get(name) is contrast.treatment[name], expected)
 
-    def _register(self, state: State, names: list[str]) -> list[Contrast]:
-        """A contrast for each patch of which it is likely that it helps, or that it hurts, and that had none."""
+    def _register(self, state: State, names: list[str], effects: Mapping[str, SwitchEffect]) -> list[Contrast]:
+        """A contrast for each patch that may help and that had none: that it helps is what it was proposed for."""
         found: list[Contrast] = []
         tested = {_switch(c) for c in state.contrasts.values() if c.background == "mirrored"}
         names = [n for n in names if n not in tested]
         for theory in state.theories.values():
             claim = self._about_one(state, theory)
-            if claim is None or claim.parameter not in names or state.beliefs.get(theory.id, 0.0) < _LIKELY:
+            if claim is None or claim.parameter not in names or claim.parameter not in effects:
+                continue
+            if effects[claim.parameter].helps < _POSSIBLE:
                 continue
             direction = 1 if claim.verb == "raises" else -1
+            if direction * state.objective.sign > 0:
+                continue
             name = f"C{len(state.contrasts) + len(found) + 1}"
             control, treatment = {claim.parameter: claim.start}, {claim.parameter: claim.end}
             found.append(Contrast(name, theory.id, claim.metric, direction, control, treatment, "mirrored"))
@@ -169,11 +189,12 @@ class FactorPolicy:
         plain = claim.scope.kind == "average" and not claim.scope.bounds and not claim.margin
         return claim if plain and state.space[claim.parameter].role == PATCH_ROLE else None
 
-    def _alive(self, state: State, contrast: Contrast) -> bool:
+    def _alive(self, state: State, contrast: Contrast, effects: Mapping[str, SwitchEffect]) -> bool:
         found = state.evidence.get(contrast.id)
         if not state.space[_switch(contrast)].active or (found is not None and (found.certified or hopeless(found))):
             return False
-        return state.beliefs.get(contrast.theory, 0.0) >= _DOUBTFUL
+        effect = effects.get(_switch(contrast))
+        return effect is not None and effect.helps >= _DOUBTFUL
 
 
 def screening_trials(switches: int, budget: Budget) -> int:
@@ -185,6 +206,13 @@ def hopeless(found: Evidence) -> bool:
     """Whether a contrast has lost so often that more pairs would be a waste."""
     losses = found.pairs - found.wins
     return found.pairs >= 5 and losses >= 0.4 * found.pairs
+
+
+def _unsettled(names: list[str], effects: Mapping[str, SwitchEffect]) -> bool:
+    """Whether there is a patch of which it is not yet believed that it helps, that it hurts, or neither."""
+    return any(
+        n not in effects or max(effects[n].helps, effects[n].hurts, effects[n].nothing) < _SETTLED for n in names
+    )
 
 
 def _switch(contrast: Contrast) -> str:

@@ -21,6 +21,7 @@ from itertools import combinations
 import numpy as np
 
 from knowhy.engine.encoding import Array
+from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Point, Scalar, Space
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Failed
@@ -28,7 +29,6 @@ from knowhy.model.trial import Completed, Failed
 _POOL = 192
 _PAIRS = 0.15  # prior variance of a product, where that of a single effect is 1
 _MAYBE = 0.06  # chance that a switch nobody has tried breaks the run
-_NOT_THE_SUBJECT = ("lost", "setup")
 
 
 def signs(names: Sequence[str], points: Sequence[Point]) -> Array:
@@ -55,7 +55,7 @@ def breaking(names: Sequence[str], state: State) -> dict[str, float]:
     cleared = {n for t in ended if isinstance(t, Completed) for n in names if t.proposal.point.get(n) is True}
     chance = {n: 0.0 if n in cleared else _MAYBE for n in names}
     for t in ended:
-        if isinstance(t, Failed) and t.failure.kind not in _NOT_THE_SUBJECT:
+        if isinstance(t, Failed) and t.failure.kind not in SAYS_NOTHING:
             suspects = [n for n in names if t.proposal.point.get(n) is True and n not in cleared]
             for n in suspects:
                 chance[n] = max(chance[n], 1.0 / len(suspects))

@@ -45,10 +45,14 @@ def switch_effects(beliefs: Beliefs, state: State, names: Iterable[str], where: 
     better: Verb
     worse: Verb
     better, worse = ("lowers", "raises") if goal(metric, state.objectives) > 0 else ("raises", "lowers")
+    response = posterior.response(metric)
+    centre, beyond = response.transform.back(np.array([0.0, 0.5 * response.noise]))
+    # Half of the noise of one run, whatever else varies in the study: a bad patch must not make a good one look small.
+    margin = max(abs(float(beyond - centre)), 1e-12)
     out = {}
     for name in chosen:
-        helps = beliefs.answer(posterior, Effect(name, False, True, better, metric, None, Scope(where)))
-        hurts = beliefs.answer(posterior, Effect(name, False, True, worse, metric, None, Scope(where)))
+        helps = beliefs.answer(posterior, Effect(name, False, True, better, metric, margin, Scope(where)))
+        hurts = beliefs.answer(posterior, Effect(name, False, True, worse, metric, margin, Scope(where)))
         assert helps.quantity is not None
         low, middle, high = (float(q) for q in np.quantile(helps.quantity, [0.05, 0.5, 0.95]))
         up, down = share(helps.holds), share(hurts.holds)

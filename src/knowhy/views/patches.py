@@ -28,10 +28,11 @@ class Asked(Mind, Protocol):
 class PatchView:
     """One patch. ``status`` is "waiting" (for the first run), "open" or "dropped".
 
-    ``effect`` is what turning it on does near the best configuration, ``alone`` at the default (None before there are
-    data). ``verdict`` is "helps" or "hurts" from a belief of 95% on (near the best, or alone); ``certified`` is "helps"
-    or "hurts" where fresh pairs certify it, else "". ``failed`` of ``trials`` trials with it ended with a failure;
-    ``excludes`` are the patches that it cannot be on with. ``kept``: the best configuration has it on.
+    ``effect`` is what turning it on does near the best configuration, ``average`` over settings of the others,
+    ``alone`` at the default: None before there are data. ``verdict`` is "helps" or "hurts" from a belief of 95% on,
+    near the best, else on average, else alone; ``certified`` is "helps" or "hurts" where fresh pairs certify it, else
+    "". ``failed`` of ``trials`` trials with it ended with a failure; ``excludes`` are the patches that it cannot be on
+    with. ``kept``: the best configuration has it on.
     """
 
     name: str
@@ -44,6 +45,7 @@ class PatchView:
     trials: int
     failed: int
     effect: SwitchEffect | None
+    average: SwitchEffect | None
     alone: SwitchEffect | None
     verdict: Verdict
     certified: Literal["helps", "hurts", ""]
@@ -67,6 +69,7 @@ def patch_views(state: State, mind: Asked, shelf: Mapping[str, Patch]) -> tuple[
                 0,
                 None,
                 None,
+                None,
                 "not known",
                 "",
                 False,
@@ -75,15 +78,23 @@ def patch_views(state: State, mind: Asked, shelf: Mapping[str, Patch]) -> tuple[
             for p in shelf.values()
         )
     near = mind.switches(state, tuple(state.patches), "best")
+    average = mind.switches(state, tuple(state.patches), "average")
     alone = mind.switches(state, tuple(state.patches), "default")
     best = mind.incumbent(state)
     return tuple(
-        _view(state, patch, near.get(name), alone.get(name), bool(best and best.point.get(name)))
+        _view(state, patch, near.get(name), average.get(name), alone.get(name), bool(best and best.point.get(name)))
         for name, patch in state.patches.items()
     )
 
 
-def _view(state: State, patch: Patch, near: SwitchEffect | None, alone: SwitchEffect | None, kept: bool) -> PatchView:
+def _view(
+    state: State,
+    patch: Patch,
+    near: SwitchEffect | None,
+    average: SwitchEffect | None,
+    alone: SwitchEffect | None,
+    kept: bool,
+) -> PatchView:
     with_it = [
         t
         for t in state.trials.values()
@@ -107,16 +118,17 @@ def _view(state: State, patch: Patch, near: SwitchEffect | None, alone: SwitchEf
         len(with_it),
         sum(isinstance(t, Failed) for t in with_it),
         near,
+        average,
         alone,
-        _verdict(near, alone),
+        _verdict(near, average, alone),
         certified(state, patch.name),
         kept,
         patch.sha256,
     )
 
 
-def _verdict(near: SwitchEffect | None, alone: SwitchEffect | None) -> Verdict:
-    for effect in (near, alone):
+def _verdict(near: SwitchEffect | None, average: SwitchEffect | None, alone: SwitchEffect | None) -> Verdict:
+    for effect in (near, average, alone):
         if effect is not None and max(effect.helps, effect.hurts) >= 0.95:
             return "helps" if effect.helps > effect.hurts else "hurts"
     if near is not None and alone is not None and min(near.nothing, alone.nothing) >= 0.95:
