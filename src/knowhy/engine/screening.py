@@ -1,8 +1,8 @@
 """Many switches at once: screening designs, and pairs in which every switch under test changes sides by a coin.
 
 *Screening.* The next trial is the one that tells most about a linear model of all switches and, with less weight, of
-their products: Bayesian D-optimal augmentation of whatever has run. Half of the switches are on in it, so that every
-trial speaks of every switch. Switches that may break the run are risked a few at a time.
+their products: Bayesian D-optimal augmentation of whatever has run. Nearly half of the switches are on in it, so that
+every trial speaks of every switch. Switches that may break the run are risked a few at a time.
 
 *Mirrored pairs.* In a pair of trials each switch under test is on in exactly one, which one by a coin of its own. If a
 switch does nothing, the difference of the two, turned by its coin, is as likely to be positive as negative, whatever
@@ -28,6 +28,7 @@ from knowhy.model.trial import Completed, Failed
 
 _POOL = 192
 _PAIRS = 0.15  # prior variance of a product, where that of a single effect is 1
+_ON = 0.3  # share of switches that are on: half would tell most if effects added up, fewer saturate less
 _MAYBE = 0.06  # chance that a switch nobody has tried breaks the run
 
 
@@ -83,10 +84,10 @@ def _pool(
     chance: Mapping[str, float],
     rng: np.random.Generator,
 ) -> list[dict[str, Scalar]]:
-    """Candidates: half of the switches on, fewer of those that may break the run."""
+    """Candidates: some of the switches on, fewer of those that may break the run."""
     found: list[dict[str, Scalar]] = []
     for _ in range(_POOL):
-        on = {n: bool(rng.random() < (0.5 if chance[n] < 0.2 else 0.5 * (1.0 - chance[n]))) for n in names}
+        on = {n: bool(rng.random() < (_ON if chance[n] < 0.2 else _ON * (1.0 - chance[n]))) for n in names}
         order = {n: on[n] for n in rng.permutation(list(names))}
         found.append(space.complete({**base, **order}))
     return found
