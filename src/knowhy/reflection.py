@@ -40,7 +40,11 @@ def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) 
         if pairs and (name not in found or len(pairs) > found[name].pairs):
             old = found.get(name)
             found[name] = replace(evidence.weigh(contrast, pairs), certified=bool(old and old.certified))
-    certified = evidence.certify(found, order=tuple(state.contrasts))
+    # Many patches are tested side by side: they are a family of their own, so that they do not dilute the answer.
+    mirrored = {n: e for n, e in found.items() if state.contrasts[n].background == "mirrored"}
+    rest = {n: e for n, e in found.items() if n not in mirrored}
+    families = [(rest, [n for n in state.contrasts if n not in mirrored]), (mirrored, list(mirrored))]
+    certified = {n: e for one, order in families for n, e in evidence.certify(one, order=tuple(order)).items()}
     events += [EvidenceUpdated(e) for n, e in certified.items() if e != state.evidence.get(n)]
     events += beliefs.update(state)
     ahead = fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
