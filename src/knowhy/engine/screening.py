@@ -28,7 +28,7 @@ from knowhy.model.trial import Completed, Failed
 
 _POOL = 192
 _PAIRS = 0.15  # prior variance of a product, where that of a single effect is 1
-_ON = 0.4  # share of switches that are on: half would tell most if effects added up, fewer saturate less
+_ON = 0.3  # share of switches that are on: half would tell most if effects added up, fewer saturate less
 _MAYBE = 0.06  # chance that a switch nobody has tried breaks the run
 
 
