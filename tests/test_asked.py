@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowhy import Study, contributions
-from knowhy.asked import ASKED, AskedPolicy
+from knowhy import Study
+from knowhy.cases import contributions
+from knowhy.cases.asked import ASKED, AskedPolicy
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.policy import TheoryPolicy
 from knowhy.errors import KnowhyError, SentenceError, SpaceError, UsageError

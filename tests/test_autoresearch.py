@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from knowhy.autoresearch import read_autoresearch
+from knowhy.cases.autoresearch import read_autoresearch
 from knowhy.errors import UsageError
 from knowhy.faces.cli import cli
 from knowhy.histories.results import read_results

@@ -20,7 +20,7 @@ import click
 import pytest
 
 import knowhy
-from knowhy import errors, ranges, settings
+from knowhy import errors
 from knowhy.compose import discovered
 from knowhy.demo import SCRIPT
 from knowhy.engine import evidence, policy, posterior, predicates, surrogate
@@ -31,7 +31,9 @@ from knowhy.model.events import FORMAT, Event
 from knowhy.model.objective import Objective
 from knowhy.model.observation import FailureKind
 from knowhy.model.space import Space, choice, integer, power_of_two, real, switch
-from knowhy.settings_file import write_settings
+from knowhy.settings import options as settings
+from knowhy.settings import ranges
+from knowhy.settings.file import write_settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.conformance.history import FILES, ReaderConformance, request
 from tests.histories.make import TRIALS
 
+from knowhy.cases.wishes import Wishes
 from knowhy.errors import KnowhyError, MetricError, StudyMismatchError, UsageError
 from knowhy.faces.cli import cli
 from knowhy.histories import cells, sources, tables
@@ -39,7 +40,6 @@ from knowhy.model.space import (
     real,
 )
 from knowhy.study import Study
-from knowhy.wishes import Wishes
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

@@ -26,7 +26,6 @@ from knowhy.engine.response import IDENTITY
 from knowhy.engine.surface import Surface
 from knowhy.errors import MetricError, SentenceError, SettingsError, UsageError
 from knowhy.faces.cli import cli
-from knowhy.goals import parse_weights
 from knowhy.model.events import Record, RunStarted, StudyCreated, TrialCompleted, TrialProposed
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Observation
@@ -34,6 +33,7 @@ from knowhy.model.space import Space, choice, real
 from knowhy.model.state import State, fold
 from knowhy.model.theory import Effect, Scope, Theory, Trades
 from knowhy.model.trial import Proposal
+from knowhy.settings.goals import parse_weights
 from knowhy.theorists.builtin import Builtin
 from knowhy.views import picked, standings, weighed
 

@@ -13,10 +13,10 @@ import pytest
 from benchmarks.theorists.server import Asked, Said, propose, serving
 
 from knowhy import Repo, Study, reflection
+from knowhy.cases.patching import Workbench
 from knowhy.errors import PatchError
 from knowhy.model.space import real
 from knowhy.model.thought import Allowance, Thought
-from knowhy.patching import Workbench
 from knowhy.theorists.llm.bench import RULES
 from knowhy.theorists.llm.names import parse_name
 from knowhy.theorists.llm.theorist import LanguageModel

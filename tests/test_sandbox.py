@@ -23,7 +23,7 @@ from knowhy.faces.cli import cli
 from knowhy.model.job import Confinement, Job
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.trust import Trust
-from knowhy.settings import load
+from knowhy.settings.options import load
 from test_execution import BEHAVIOURS
 
 WORKS = {one.name: not sandbox.check(one).problem for one in (Bubblewrap(), Landlock())}

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knowhy.errors import KnowhyError, MetricError, SettingsError, SpaceError
-from knowhy.goals import guess_direction, guess_objective, parse_constraint, parse_objective
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Choices, Interval, Origin, Parameter, choice, integer, power_of_two, real, switch
-from knowhy.quantities import seconds, size
-from knowhy.settings import Settings, load
-from knowhy.settings_file import find_line, read_settings_file, write_settings
+from knowhy.settings.file import find_line, read_settings_file, write_settings
+from knowhy.settings.goals import guess_direction, guess_objective, parse_constraint, parse_objective
+from knowhy.settings.options import Settings, load
+from knowhy.settings.quantities import seconds, size
 
 FOUND = (
     Parameter(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import knowhy
-from knowhy import compose, continuity
+from knowhy import compose
 from knowhy.errors import (
     JournalDamagedError,
     MetricError,
@@ -28,6 +28,7 @@ from knowhy.model.events import ParameterChanged, StudyCreated
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Parameter, Space
 from knowhy.model.trial import Completed, Failed, Running
+from knowhy.settings import continuity
 from knowhy.study import study_names
 
 SPACE = [knowhy.real("lr", 1e-4, 1.0, 0.01, log=True), knowhy.real("dropout", 0.0, 0.8, 0.1)]

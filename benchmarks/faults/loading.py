@@ -50,7 +50,7 @@ for name in COMMANDS:
 LOADS = """
 from knowhy.execution.collect import read_lines
 from knowhy.journal.codec import decode
-from knowhy.settings import load
+from knowhy.settings.options import load
 from pathlib import Path
 study = Study.open("train")
 study.believe("raising LR from 0.05 to 0.2 lowers val_loss")

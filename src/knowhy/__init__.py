@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from knowhy import errors as errors
+    from knowhy.cases.repository import Repo as Repo
     from knowhy.comparing import compare as compare
     from knowhy.errors import KnowhyError as KnowhyError
     from knowhy.execution.emit import report as report
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
         switch as switch,
     )
     from knowhy.model.trust import Trust as Trust
-    from knowhy.repository import Repo as Repo
     from knowhy.study import Study as Study
 
 __version__ = "0.1.0"
@@ -45,7 +45,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "compare": "knowhy.comparing",
     "Study": "knowhy.study",
-    "Repo": "knowhy.repository",
+    "Repo": "knowhy.cases.repository",
     "report": "knowhy.execution.emit",
     "Constraint": "knowhy.model.objective",
     "Objective": "knowhy.model.objective",

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-from knowhy import compose, conduct, views
+from knowhy import compose, views
+from knowhy.cases import conduct
 from knowhy.errors import MetricError, SettingsError, StudyMismatchError, UsageError
 from knowhy.loop import Limits
 from knowhy.model.objective import Constraint, Direction
 from knowhy.model.space import Parameter, Point, Space, same_point
 from knowhy.model.state import State
-from knowhy.settings import Strategy
+from knowhy.settings.options import Strategy
 from knowhy.study import Study
 
 CONTENDERS: tuple[Strategy, ...] = ("theory", "random", "tpe", "gp", "cmaes")

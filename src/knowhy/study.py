@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, certifying, compose, conduct, continuity, contributions, folders, guarding, views
-from knowhy.asked import AskedPolicy
-from knowhy.asktell import Dialogue, outcome_of
+from knowhy import __version__, compose, guarding, views
+from knowhy.cases import certifying, conduct, contributions, folders
+from knowhy.cases.asked import AskedPolicy
+from knowhy.cases.asktell import Dialogue, outcome_of
+from knowhy.cases.folders import study_names as study_names
+from knowhy.cases.parameters import Parameters
+from knowhy.cases.patches import Patches
+from knowhy.cases.repository import Desk, Repo
 from knowhy.engine.mind import Mind
 from knowhy.errors import (
     MetricError,
@@ -21,8 +26,6 @@ from knowhy.errors import (
     StudyMissingError,
     UsageError,
 )
-from knowhy.folders import study_names as study_names
-from knowhy.goals import direction as toward
 from knowhy.journal import SqliteJournal
 from knowhy.loop import Limits
 from knowhy.model.belief import Judgement
@@ -34,16 +37,15 @@ from knowhy.model.state import State, fold
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
 from knowhy.model.trust import OPEN, Trust
-from knowhy.parameters import Parameters
-from knowhy.patches import Patches
 from knowhy.ports import Policy, Subject
-from knowhy.repository import Desk, Repo
-from knowhy.settings import Strategy, check_name
+from knowhy.settings import continuity
+from knowhy.settings.goals import direction as toward
+from knowhy.settings.options import Strategy, check_name
 
 if TYPE_CHECKING:
-    from knowhy.importing import Imported
+    from knowhy.cases.importing import Imported
+    from knowhy.cases.wishes import Wishes
     from knowhy.subjects.repo.subject import RepoSubject
-    from knowhy.wishes import Wishes
 
 _PATIENCE = 50
 
@@ -363,10 +365,10 @@ class Study:
     def import_history(self, source: str | Path, wishes: Wishes | None = None, *, look: bool = False) -> Imported:
         """Take in the trials of a history: an Optuna storage, a table, an MLflow store, W&B runs, or another study.
 
-        ``wishes`` (a ``knowhy.wishes.Wishes``) count where the guess does not. With ``look``, nothing is written. What
+        ``wishes`` (``knowhy.cases.wishes.Wishes``) count where the guess does not; with ``look``, nothing is written. What
         is known already is not added again. Raises UsageError, MetricError, SpaceError, StudyLockedError, JournalError.
         """
-        from knowhy import bringing  # readers of other formats: of no use to a run
+        from knowhy.cases import bringing  # readers of other formats: of no use to a run
 
         found, asked = bringing.found(source, self._wanted, wishes)
         seen = bringing.look(found, self.state, self.name, asked)  # what cannot be imported leaves no journal behind

@@ -16,12 +16,12 @@ import pytest
 from tests.histories.make import TRIALS
 
 from knowhy.errors import KnowhyError
-from knowhy.goals import guess_direction
 from knowhy.histories import sources
 from knowhy.histories.history import History, Recorded, Request
 from knowhy.histories.spaces import fit
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Choices, Condition, Interval, Scalar
+from knowhy.settings.goals import guess_direction
 
 FILES = Path(__file__).parent.parent / "histories"
 

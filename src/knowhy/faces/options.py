@@ -12,8 +12,8 @@ import click
 
 from knowhy.errors import StudyMissingError
 from knowhy.model.trust import SANDBOXES
-from knowhy.settings import Settings, load
-from knowhy.settings_file import FILE_NAME
+from knowhy.settings.file import FILE_NAME
+from knowhy.settings.options import Settings, load
 from knowhy.study import Study, study_names
 from knowhy.views import as_json
 

@@ -13,12 +13,12 @@ import click
 from rich.text import Text
 
 from knowhy import loop
+from knowhy.cases.repository import Repo
 from knowhy.errors import KnowhyError
 from knowhy.faces import live, render, render_theories
 from knowhy.model.space import Space
 from knowhy.model.thought import Allowance
-from knowhy.repository import Repo
-from knowhy.settings import Settings
+from knowhy.settings.options import Settings
 from knowhy.study import Study
 from knowhy.views import TheoryView, words
 

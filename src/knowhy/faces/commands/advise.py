@@ -13,8 +13,8 @@ from knowhy.faces.commands.run import file_for, script_of
 from knowhy.faces.options import existing, json_option, print_json, settings_path, which_study
 from knowhy.faces.render import Line, hanging, row
 from knowhy.faces.text import one_line
-from knowhy.quantities import seconds
-from knowhy.settings import load
+from knowhy.settings.options import load
+from knowhy.settings.quantities import seconds
 from knowhy.views import AdviceView
 from knowhy.views import advise as advice
 

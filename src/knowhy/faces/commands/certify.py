@@ -7,14 +7,15 @@ import sys
 
 import click
 
-from knowhy import certifying, loop
-from knowhy.conduct import ran_before
+from knowhy import loop
+from knowhy.cases import certifying
+from knowhy.cases.conduct import ran_before
 from knowhy.errors import UsageError
 from knowhy.faces import live, render, render_theories
 from knowhy.faces.options import existing, json_option, print_json, settings_path, which_study
 from knowhy.faces.running import stoppable
 from knowhy.faces.text import one_line
-from knowhy.settings import load
+from knowhy.settings.options import load
 from knowhy.views import CertificationView
 
 

@@ -18,7 +18,7 @@ from knowhy.faces.running import shown, stoppable
 from knowhy.faces.text import one_line
 from knowhy.model.objective import Direction
 from knowhy.model.state import State
-from knowhy.settings import load
+from knowhy.settings.options import load
 
 
 @click.command()

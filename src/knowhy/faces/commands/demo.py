@@ -12,8 +12,8 @@ from knowhy.errors import StudyMismatchError, UsageError
 from knowhy.faces.commands.run import begin
 from knowhy.faces.running import shown
 from knowhy.model.objective import Objective
-from knowhy.settings import load
-from knowhy.settings_file import FILE_NAME, write_settings
+from knowhy.settings.file import FILE_NAME, write_settings
+from knowhy.settings.options import load
 from knowhy.study import Study, study_names
 from knowhy.writing import write_whole
 

@@ -18,7 +18,7 @@ from knowhy.errors import JournalDamagedError, JournalFormatError, StudyMissingE
 from knowhy.faces import render
 from knowhy.faces.options import json_option, missing, print_json, settings_path, which_study
 from knowhy.faces.text import one_line
-from knowhy.settings import load
+from knowhy.settings.options import load
 from knowhy.study import study_names
 from knowhy.views import words
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from knowhy.cases.exporting import FORMATS, Format, default_target, text_of, write
+from knowhy.cases.importing import Imported, name_for, verdict_lines
+from knowhy.cases.wishes import Wishes
 from knowhy.errors import UsageError
-from knowhy.exporting import FORMATS, Format, default_target, text_of, write
 from knowhy.faces import render
 from knowhy.faces.options import existing, json_option, print_json, settings_path, which_study
 from knowhy.faces.text import one_line
-from knowhy.importing import Imported, name_for, verdict_lines
 from knowhy.model.objective import Direction
 from knowhy.model.space import describe
-from knowhy.settings import load
+from knowhy.settings.options import load
 from knowhy.study import Study
-from knowhy.wishes import Wishes
 
 
 @click.command("import")

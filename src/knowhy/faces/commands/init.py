@@ -18,12 +18,12 @@ from knowhy.faces.commands.run import script_of
 from knowhy.faces.options import which_study
 from knowhy.faces.running import stoppable
 from knowhy.faces.text import one_line
-from knowhy.goals import guess_objective, parse_objective
 from knowhy.model.objective import Direction, Objective
 from knowhy.model.observation import Failure
 from knowhy.model.space import Parameter, Space, describe
-from knowhy.settings import Settings, load
-from knowhy.settings_file import FILE_NAME, describe_origin, write_settings
+from knowhy.settings.file import FILE_NAME, describe_origin, write_settings
+from knowhy.settings.goals import guess_objective, parse_objective
+from knowhy.settings.options import Settings, load
 from knowhy.views import words
 from knowhy.writing import write_whole
 

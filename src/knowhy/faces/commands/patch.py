@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 from rich.text import Text
 
+from knowhy.cases.repository import Repo, name_for
 from knowhy.errors import UsageError
 from knowhy.faces import render
 from knowhy.faces.commands.run_repo import repo_of
 from knowhy.faces.options import json_option, print_json, settings_path, which_study
 from knowhy.faces.text import one_line, safe
-from knowhy.repository import Repo, name_for
-from knowhy.settings import load
+from knowhy.settings.options import load
 from knowhy.study import Study, study_names
 from knowhy.views import PatchView, words
 

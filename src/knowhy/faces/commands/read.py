@@ -12,8 +12,8 @@ from knowhy.errors import StudyError, UsageError
 from knowhy.faces import render, render_front, render_theories, render_theorists
 from knowhy.faces.options import existing, json_option, print_json, which_study
 from knowhy.faces.text import one_line
-from knowhy.goals import parse_weights
 from knowhy.model.space import Point
+from knowhy.settings.goals import parse_weights
 from knowhy.study import Study
 from knowhy.views import proposers
 from knowhy.writing import write_whole

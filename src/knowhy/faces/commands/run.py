@@ -17,8 +17,8 @@ from knowhy.faces.running import carry_out
 from knowhy.faces.text import one_line
 from knowhy.model.objective import Direction
 from knowhy.model.space import Parameter, Space
-from knowhy.settings import STRATEGIES, Settings, load
-from knowhy.settings_file import SettingsFile, read_settings_file
+from knowhy.settings.file import SettingsFile, read_settings_file
+from knowhy.settings.options import STRATEGIES, Settings, load
 from knowhy.study import Study
 
 

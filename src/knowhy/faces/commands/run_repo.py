@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import click
 
+from knowhy.cases.repository import Repo
 from knowhy.errors import MetricError
 from knowhy.faces.running import carry_out
 from knowhy.faces.text import one_line
-from knowhy.goals import parse_objective
-from knowhy.repository import Repo
-from knowhy.settings import Settings
+from knowhy.settings.goals import parse_objective
+from knowhy.settings.options import Settings
 from knowhy.study import Study
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 import click
 from rich.text import Text
 
+from knowhy.cases.parameters import ParameterView
 from knowhy.errors import SpaceError
 from knowhy.faces import render
 from knowhy.faces.options import existing, json_option, print_json, which_study
 from knowhy.faces.text import one_line
 from knowhy.model.space import Scalar
-from knowhy.parameters import ParameterView
-from knowhy.settings_file import describe_role
+from knowhy.settings.file import describe_role
 
 _HEADINGS = {
     "active": "Varied",

@@ -7,17 +7,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from knowhy import background, compose, contributions
+from knowhy import background, compose
 from knowhy.background import Launch
+from knowhy.cases import contributions
 from knowhy.errors import MetricError, StudyError, StudyMismatchError, UsageError
 from knowhy.faces.mcp import insights, results, shapes
 from knowhy.faces.mcp.project import Project
 from knowhy.faces.mcp.reading import Sentence, Settings, StudyName, arms_queued, summary
 from knowhy.model.events import RequestWithdrawn, TrialsRequested
 from knowhy.model.state import State
-from knowhy.settings import Settings as RunSettings
-from knowhy.settings import load
-from knowhy.settings_file import FILE_NAME
+from knowhy.settings.file import FILE_NAME
+from knowhy.settings.options import Settings as RunSettings
+from knowhy.settings.options import load
 from knowhy.study import Study
 
 AGENT = "agent"

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from knowhy import background, compose, contributions, views
+from knowhy import background, compose, views
+from knowhy.cases import contributions
 from knowhy.errors import UsageError
 from knowhy.faces.mcp import insights, results, shapes
 from knowhy.faces.mcp.advice import advise

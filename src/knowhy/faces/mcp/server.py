@@ -15,7 +15,8 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ToolError
 from mcp_types import ToolAnnotations
 
-from knowhy import __version__, contributions
+from knowhy import __version__
+from knowhy.cases import contributions
 from knowhy.errors import KnowhyError, SentenceError
 from knowhy.faces.mcp.acting import Acting
 from knowhy.faces.mcp.project import Project

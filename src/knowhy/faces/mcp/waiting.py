@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 from pydantic import Field
 
-from knowhy import background, compose, goals
+from knowhy import background, compose
 from knowhy.errors import KnowhyError, UsageError
 from knowhy.faces.mcp import results, shapes
 from knowhy.faces.mcp.advice import advise
@@ -22,7 +22,8 @@ from knowhy.faces.mcp.reading import StudyName
 from knowhy.model.observation import Observation
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Failed
-from knowhy.quantities import seconds as duration
+from knowhy.settings import goals
+from knowhy.settings.quantities import seconds as duration
 from knowhy.study import Study
 
 LONGEST = 50.0

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from knowhy import compose, reflection
+from knowhy.cases.importing import Found, Imported, Plan, brought, plan, read, verdict_lines
+from knowhy.cases.wishes import Wishes, renamed_history, split, wanted
 from knowhy.engine.beliefs import Beliefs
 from knowhy.errors import StudyMismatchError
 from knowhy.histories.history import Request
-from knowhy.importing import Found, Imported, Plan, brought, plan, read, verdict_lines
 from knowhy.model.events import Event, NoteAdded, TheoryProposed
 from knowhy.model.objective import Objective
 from knowhy.model.state import State, fold
 from knowhy.ports import Journal
-from knowhy.wishes import Wishes, renamed_history, split, wanted
 
 _ROUNDS = 3  # theories that others give rise to, within one import
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from knowhy.errors import KnowhyError, SettingsError, SpaceError
-from knowhy.goals import constraint, direction, parse_constraint, parse_objective
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Parameter, Space
 from knowhy.model.trust import OPEN, SANDBOXES, Trust
-from knowhy.quantities import seconds, size
-from knowhy.ranges import changed, instead
-from knowhy.settings_file import SettingsFile, read_settings_file
+from knowhy.settings.file import SettingsFile, read_settings_file
+from knowhy.settings.goals import constraint, direction, parse_constraint, parse_objective
+from knowhy.settings.quantities import seconds, size
+from knowhy.settings.ranges import changed, instead
 
 Strategy = Literal["theory", "random", "grid", "tpe", "gp", "cmaes"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)

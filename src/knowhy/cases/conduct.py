@@ -9,6 +9,8 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from knowhy import compose
+from knowhy.cases.proposing import attending
+from knowhy.cases.repository import Repo
 from knowhy.engine.mind import Mind
 from knowhy.errors import UsageError
 from knowhy.loop import Limits, run
@@ -16,8 +18,6 @@ from knowhy.model.space import Scalar
 from knowhy.model.state import State, fold
 from knowhy.model.trust import OPEN, Trust
 from knowhy.ports import Executor, Journal, Policy, Subject
-from knowhy.proposing import attending
-from knowhy.repository import Repo
 
 
 @dataclass(frozen=True)

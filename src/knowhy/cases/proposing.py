@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from knowhy import compose, reflection
+from knowhy.cases.patching import Workbench
 from knowhy.engine.beliefs import Beliefs
 from knowhy.model.state import State
-from knowhy.patching import Workbench
 from knowhy.ports import Journal, Theorist
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from knowhy import __version__
-from knowhy.autoresearch import Verdicts, read_autoresearch
+from knowhy.cases.autoresearch import Verdicts, read_autoresearch
+from knowhy.cases.wishes import objectives_of
 from knowhy.compose import likely_role
-from knowhy.continuity import HISTORY, began_with_history
 from knowhy.engine.diagnostics import derive
 from knowhy.errors import MetricError, UsageError
-from knowhy.goals import guess_direction
 from knowhy.histories import sources
 from knowhy.histories.history import History, Recorded, Request, outcome
 from knowhy.histories.spaces import Fitted, Wanted, adopt, fit, widened
@@ -26,7 +25,8 @@ from knowhy.model.space import Origin, Parameter, Scalar, Space
 from knowhy.model.state import State, fold
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Proposal
-from knowhy.wishes import objectives_of
+from knowhy.settings.continuity import HISTORY, began_with_history
+from knowhy.settings.goals import guess_direction
 
 _ACTIVE = 30
 

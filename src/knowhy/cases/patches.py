@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knowhy import views
+from knowhy.cases.repository import Desk, Repo, dropped, name_for
 from knowhy.engine.mind import Mind
 from knowhy.errors import UsageError
 from knowhy.model.events import Event
@@ -14,7 +15,6 @@ from knowhy.model.exclusion import Exclusion
 from knowhy.model.patch import PATCH_ROLE, Patch
 from knowhy.model.space import Point, Scalar
 from knowhy.model.state import State
-from knowhy.repository import Desk, Repo, dropped, name_for
 from knowhy.subjects.repo import branch
 from knowhy.subjects.repo.hunks import unified
 from knowhy.subjects.repo.store import Home

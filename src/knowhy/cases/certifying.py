@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from knowhy import compose, conduct, views
+from knowhy import compose, views
+from knowhy.cases import conduct
 from knowhy.engine.mind import Mind
 from knowhy.loop import Limits
 from knowhy.model.space import Parameter, Space

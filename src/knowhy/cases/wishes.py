@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from knowhy.errors import MetricError, UsageError
-from knowhy.goals import direction, guess_direction, guess_objective
 from knowhy.histories.history import History
 from knowhy.histories.spaces import Wanted
 from knowhy.model.objective import Direction, Objective
 from knowhy.model.space import Choices, Domain, Interval, Scalar
+from knowhy.settings.goals import direction, guess_direction, guess_objective
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from knowhy import compose
+from knowhy.cases.repository import Desk
 from knowhy.errors import PatchError
 from knowhy.model.events import ExclusionAdded, ParameterChanged, PatchAdded
 from knowhy.model.observation import Failure, Outcome
 from knowhy.model.patch import Patch
 from knowhy.model.state import State
 from knowhy.model.trial import Proposal
-from knowhy.repository import Desk
 from knowhy.thinking import foreseen
 
 SECONDS = 20.0

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from knowhy import ranges
-from knowhy.continuity import changes_of_space
 from knowhy.engine import claims
 from knowhy.engine.beliefs import known_metrics
 from knowhy.engine.mind import Mind
@@ -21,6 +19,8 @@ from knowhy.model.space import Interval, Parameter, Point, Scalar, describe
 from knowhy.model.state import State
 from knowhy.model.theory import Better, Effect, Theory
 from knowhy.reflection import opened_by
+from knowhy.settings import ranges
+from knowhy.settings.continuity import changes_of_space
 
 ARMS = 8
 """Configurations that may be asked for on one seed."""

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from knowhy.continuity import hull
 from knowhy.errors import SpaceError
 from knowhy.model.events import Event, ParameterChanged
 from knowhy.model.space import Choices, Condition, Domain, Interval, Parameter, Scalar, describe
 from knowhy.model.state import State
+from knowhy.settings.continuity import hull
 
 Standing = Literal["active", "held", "frozen", "offered"]
 
