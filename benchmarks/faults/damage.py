@@ -19,7 +19,7 @@ from knowhy.model.observation import Curve, Observation
 
 RECORDS = 60
 EDITS = (
-    "UPDATE records SET body = replace(body, 'val_loss', 'vax_loss') WHERE seq = {n}",
+    "UPDATE records SET body = replace(body, 'val_loss', 'vax_loss') WHERE seq = 2 * ({n} / 2)",  # a completion
     "UPDATE records SET body = replace(body, '1', '2') WHERE seq = {n}",
     "UPDATE records SET time = time + 1e-6 WHERE seq = {n}",
     "UPDATE records SET format = 2 WHERE seq = {n}",
