@@ -563,17 +563,19 @@ class TestCommands:
         found = {p.name: p for p in discovered("train.py").parameters}
         space = Space(tuple(replace(p, origin=found[p.name].origin) for p in space))
         study = knowhy.Study("live", {"val_loss": "minimize"})
-        opened = threading.Event()
+        opened, written = threading.Event(), threading.Event()
 
         def watch(state: State) -> None:
             if len(state.completed) >= 3:
                 opened.set()
+                assert written.wait(60), "the second terminal has its say while trials are left"
 
         def second_terminal() -> None:
             assert opened.wait(60)
             done = CliRunner().invoke(
                 cli, ["open", "WEIGHT_DECAY", "--low", "0", "--high", "0.5", "--because", "why not", "--study", "live"]
             )
+            written.set()
             assert done.exit_code == 0, done.output
 
         other = threading.Thread(target=second_terminal)
