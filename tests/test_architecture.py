@@ -41,10 +41,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reports": {"errors", "model", "views", "writing"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo", "guarding", "settings"} | ADAPTERS,
     "cases": {"errors", "model", "ports", "engine", "views", "settings", "compose", "loop", "ledger", "thinking"}
-    | {"reflection", "redaction", "writing"}
+    | {"guarding", "reflection", "redaction", "writing"}
     | ADAPTERS,
     "study": {"errors", "model", "ports", "engine", "views", "loop", "settings", "compose", "cases", "reports"}
-    | {"baseline", "guarding", "writing"}
+    | {"baseline", "writing"}
     | ADAPTERS,
     "background": {"errors", "model", "settings", "compose", "journal", "cases", "study"},
     "comparing": {"errors", "model", "views", "loop", "settings", "compose", "cases", "study"},

@@ -26,7 +26,7 @@ from knowhy.errors import KnowhyError, StudyError, StudyLockedError, UsageError
 from knowhy.journal import SqliteJournal
 from knowhy.model.events import RequestWithdrawn
 from knowhy.model.space import Space
-from knowhy.settings.options import STRATEGIES, Strategy
+from knowhy.settings.values import STRATEGIES, Strategy
 from knowhy.study import Study
 
 LAUNCH, ENDED, LOG = "launch.json", "ended.json", "runner.log"

@@ -13,7 +13,7 @@ from knowhy.loop import Limits
 from knowhy.model.objective import Constraint, Direction
 from knowhy.model.space import Parameter, Point, Space, same_point
 from knowhy.model.state import State
-from knowhy.settings.options import Strategy
+from knowhy.settings.values import Strategy
 from knowhy.study import Study
 
 CONTENDERS: tuple[Strategy, ...] = ("theory", "random", "tpe", "gp", "cmaes")

@@ -18,7 +18,7 @@ from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
 from knowhy.model.trust import OPEN, Trust
-from knowhy.settings.options import STRATEGIES, Strategy
+from knowhy.settings.values import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from knowhy.execution.sandbox import Check as Check

@@ -5,42 +5,34 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import __version__, compose, guarding, views
+from knowhy import __version__, compose, views
 from knowhy.cases import certifying, conduct, contributions, folders
 from knowhy.cases.asked import AskedPolicy
 from knowhy.cases.asktell import Dialogue, outcome_of
+from knowhy.cases.findings import Findings
 from knowhy.cases.folders import study_names as study_names
 from knowhy.cases.parameters import Parameters
 from knowhy.cases.patches import Patches
 from knowhy.cases.repository import Desk, Repo
 from knowhy.engine.mind import Mind
-from knowhy.errors import (
-    MetricError,
-    SpaceError,
-    StudyError,
-    StudyLockedError,
-    StudyMissingError,
-    UsageError,
-)
+from knowhy.errors import MetricError, SpaceError, StudyError, StudyLockedError, StudyMissingError, UsageError
 from knowhy.journal import SqliteJournal
 from knowhy.loop import Limits
-from knowhy.model.belief import Judgement
-from knowhy.model.controller import Controller
 from knowhy.model.events import Event, Record, StudyCreated
 from knowhy.model.objective import Constraint, Direction, Objective
-from knowhy.model.space import Parameter, Point, Scalar, Space
-from knowhy.model.state import State, fold
+from knowhy.model.space import Parameter, Scalar, Space
+from knowhy.model.state import State
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
 from knowhy.model.trust import OPEN, Trust
 from knowhy.ports import Policy, Subject
 from knowhy.settings import continuity
 from knowhy.settings.goals import direction as toward
-from knowhy.settings.options import Strategy, check_name
+from knowhy.settings.values import Strategy, check_name
 
 if TYPE_CHECKING:
     from knowhy.cases.importing import Imported
@@ -50,7 +42,7 @@ if TYPE_CHECKING:
 _PATIENCE = 50
 
 
-class Study:
+class Study(Findings):
     """One investigation: a folder with a journal, the trials' folders, and what is known from them.
 
     Reading never changes anything. ``objectives`` maps metrics to "minimize" or "maximize", the main one first;
@@ -68,10 +60,10 @@ class Study:
     ) -> None:
         """Open the study ``name`` in ``folder``, or get ready to start it; raises UsageError, JournalError."""
         try:
-            self.name = check_name(name)
+            checked = check_name(name)
         except ValueError as error:
             raise UsageError(str(error), "use letters, digits, '.', '_' and '-'") from None
-        self.path = Path(folder).absolute() / name
+        super().__init__(checked, Path(folder).absolute() / name)
         self.mind = Mind()
         self._state = State()
         self._created: StudyCreated | None = None
@@ -102,61 +94,9 @@ class Study:
         return cls(name, folder=folder)
 
     @property
-    def _journal_path(self) -> Path:
-        return self.path / "journal.db"
-
-    @property
-    def state(self) -> State:
-        """All that the journal holds, up to now; raises JournalDamagedError."""
-        if self._journal is not None:
-            records = list(self._journal.read(self._state.seq))
-            if self._created is None and records and isinstance(records[0].event, StudyCreated):
-                self._created = records[0].event
-            if records:
-                self._state = fold(records, self._state)
-        return self._state
-
-    @property
-    def controller(self) -> Controller | None:
-        """Who runs the study, or ran it when it was cut off; None where the last one ended in good order."""
-        return None if self._journal is None else self._journal.holder()
-
-    @property
     def parameters(self) -> Parameters:
         """The parameters: iterate to see them; ``open``, ``freeze``, ``widen`` change the space, also in a run."""
         return Parameters(self._existing, self._append, self._offered)
-
-    @property
-    def theories(self) -> tuple[views.TheoryView, ...]:
-        """Every theory with its belief and status, in the order proposed."""
-        return views.theories(self.state)
-
-    @property
-    def best(self) -> views.BestView | None:
-        """The best configuration against the default, None before the first completed trial."""
-        return views.best(self.state, self.mind)
-
-    @property
-    def trials(self) -> tuple[views.TrialView, ...]:
-        """Every trial, by number."""
-        return views.trials(self.state)
-
-    @property
-    def status(self) -> views.Overview:
-        """The study at a glance."""
-        return views.overview(self.state, self.mind, self.controller)
-
-    def next(self) -> tuple[views.NextView, ...]:
-        """What runs, or would run next, with reasons; the best first."""
-        return views.upcoming(self.state, self.mind)
-
-    def explain(self, theory: str) -> views.Explanation:
-        """All that is known about the theory with this id; raises UsageError."""
-        return views.explain(self.state, self.mind, theory)
-
-    def believe(self, sentence: str) -> Judgement:
-        """The claim ``sentence``, judged by the data so far; raises SentenceError."""
-        return self.mind.judge(self._existing(), sentence)
 
     def suppose(
         self,
@@ -197,31 +137,6 @@ class Study:
         raise StudyLockedError(f"others keep writing to the study {self.name}", "try again")
 
     @property
-    def front(self) -> tuple[views.PlacedView, ...]:
-        """With several objectives: what may be on the front, each with its probability; empty with one objective."""
-        return views.standings(self.state, self.mind)
-
-    def pick(self, trial: int | None = None, *, weights: Mapping[str, float] | None = None) -> views.PlacedView:
-        """The configuration of ``trial``, or the best by ``weights`` (what a unit of each objective is worth).
-
-        Raises UsageError, MetricError.
-        """
-        return views.chosen(self._existing(), self.mind, trial, weights)
-
-    @property
-    def best_point(self) -> Point:
-        """The best configuration, complete; the default before any trial has completed."""
-        found = self.best
-        return self._existing().space.defaults() if found is None else found.point
-
-    def script_with_best(self, point: Point | None = None) -> str:
-        """The script's source with the best configuration (or ``point``) in it; raises UsageError, SubjectError."""
-        state = self._existing()
-        if state.subject.get("kind") != "script":
-            raise UsageError("this study is not of a script", "write the configuration: knowhy best --write best.json")
-        return compose.script_with(str(state.subject["path"]), state.space, point or self.best_point)
-
-    @property
     def desk(self) -> Desk:
         """Its repository, for a study of one."""
         self._desk = self._desk or Desk(self.path, lambda: self.state)
@@ -231,23 +146,6 @@ class Study:
     def patches(self) -> Patches:
         """The changes of code under study, each on or off: list them, add, drop, or write the best as a branch."""
         return Patches(self.desk, lambda: self.state, self._append, self.mind)
-
-    def beside_best(self, point: Point | None = None) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
-        """What of ``point`` (the best) is not in the script: files beside it by name, words of its command line."""
-        state = self._existing()
-        if state.subject.get("kind") != "script":
-            return {}, ()
-        subject = compose.script(str(state.subject["path"]), state.space)
-        chosen = self.best_point if point is None else point
-        return subject.files(chosen), subject.words(chosen)
-
-    def report(self, path: str | Path | None = None, *, form: Literal["html", "md"] | None = None) -> Path:
-        """Write the report as ``form``, or as the suffix of ``path`` says; returns where it is."""
-        from knowhy import reports  # figures and vendored scripts: of no use to a run
-
-        target = Path(path) if path is not None else self.path / f"report.{form or 'html'}"
-        reports.write(self._existing(), self.mind, target, form, journal=str(self._journal_path))
-        return target
 
     def set_aside(self) -> Path:
         """Give the folder of a study in which no trial has completed another name, and begin anew; returns that name.
@@ -337,19 +235,12 @@ class Study:
                 self._agree(journal, whole, described)
             if continuity.began_with_history(self.state):
                 subject = compose.narrowed(subject, whole)
-        subject = self._guarded(subject, ran.trust, edited)
+        subject = conduct.guarded(subject, ran.trust, edited, self.state, self.objectives, self.path.parent)
         self.ran = ran
         folder, path = str(self.path / "trials"), str(described.get("path") or "")
         self.mind = conduct.carry_out(
             journal, subject, executor, policy, limits, folder, ran.asked, path, watch=watch, judged=judged, stop=stop
         )
-
-    def certification(self, theory: str, *, trials: int = 40) -> views.CertificationView:
-        """Where ``theory`` stands and what certifying it with at most ``trials`` in all would take; runs nothing.
-
-        Raises UsageError where there is no such theory, or pairs of trials cannot tell.
-        """
-        return views.certification(self._existing(), self.mind, theory, trials)
 
     def certify(
         self, theory: str, train: compose.Train | str | Path | Repo | None = None, *, trials: int = 40, workers: int = 2
@@ -365,8 +256,8 @@ class Study:
     def import_history(self, source: str | Path, wishes: Wishes | None = None, *, look: bool = False) -> Imported:
         """Take in the trials of a history: an Optuna storage, a table, an MLflow store, W&B runs, or another study.
 
-        ``wishes`` (``knowhy.cases.wishes.Wishes``) count where the guess does not; with ``look``, nothing is written. What
-        is known already is not added again. Raises UsageError, MetricError, SpaceError, StudyLockedError, JournalError.
+        ``wishes`` (``knowhy.cases.wishes.Wishes``) count where the guess does not; with ``look``, nothing is written.
+        What is known already is not added again. Raises UsageError, MetricError, SpaceError, JournalError.
         """
         from knowhy.cases import bringing  # readers of other formats: of no use to a run
 
@@ -379,19 +270,6 @@ class Study:
             done = bringing.bring(journal, self.state, found, self.name, self.seed, asked, self.mind.beliefs)
         self.objectives, self.constraints = self.state.objectives, self.state.constraints
         return done
-
-    def _guarded(self, subject: Subject, trust: Trust, repo: RepoSubject | None) -> Subject:
-        """``subject`` as ``trust`` asks, seen from the folder of its code; ``repo`` is that which is edited."""
-        path = str(self.state.subject.get("path") or "")
-        return guarding.guarded(
-            subject,
-            trust,
-            home=Path(path) if repo else Path(path).parent if path else Path.cwd(),
-            studies=self.path.parent,
-            objectives=self.objectives,
-            edited=repo is not None,
-            inspect=guarding.inspection(repo) if repo else None,
-        )
 
     def ask(
         self, space: Space | Iterable[Parameter] | None = None, *, trials: int = 60, strategy: Strategy = "theory"
@@ -456,12 +334,6 @@ class Study:
         events = continuity.agreement(self._created, state, self.objectives, self.constraints, space, subject)
         self.seed = self._created.seed
         journal.append(events)
-
-    def _existing(self) -> State:
-        state = self.state
-        if self._created is None:
-            raise StudyMissingError(f"the study {self.name} has not begun", "run it first")
-        return state
 
     def _offered(self) -> Sequence[Parameter]:
         """All that the script under study has; nothing where it is gone or has changed."""

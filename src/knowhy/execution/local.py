@@ -15,9 +15,8 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import TracebackType
-from typing import IO
 
 import psutil
 
@@ -25,6 +24,7 @@ from knowhy.errors import SandboxError, SettingsError, UsageError, can_pass
 from knowhy.execution import integrity, keeper, orders, tree
 from knowhy.execution.collect import collect
 from knowhy.execution.environment import child_environment
+from knowhy.execution.kept import Kept
 from knowhy.execution.leftovers import end_leftovers, new_token, place
 from knowhy.execution.sandbox import Plan, Sandbox
 from knowhy.model.job import Job
@@ -32,29 +32,6 @@ from knowhy.model.observation import Failure, Outcome
 
 _SLACK = 1.6
 _ACCOUNT_BYTES = 1 << 16
-
-
-@dataclass(slots=True)
-class _Running:
-    """A job under its keeper; ``force_at`` is when the controller stops trusting the keeper to end it.
-
-    ``trial`` is how the job itself ended where this is its evaluation, ``flags`` what was found in between.
-    ``accompanied`` says whether others ran beside it.
-    """
-
-    job: Job
-    token: str
-    process: subprocess.Popen[bytes]
-    orders: IO[bytes]
-    answers: IO[bytes]
-    started: float
-    force_at: float
-    plan: Plan
-    cancelled: bool = False
-    accompanied: bool = False
-    account: bytearray = field(default_factory=bytearray)
-    trial: Outcome | None = None
-    flags: tuple[str, ...] = ()
 
 
 class LocalExecutor:
@@ -81,8 +58,8 @@ class LocalExecutor:
         self._sandbox = sandbox
         self._lock = threading.RLock()
         self._queue: deque[Job] = deque()
-        self._running: dict[int, _Running] = {}
-        self._ending: list[_Running] = []
+        self._running: dict[int, Kept] = {}
+        self._ending: list[Kept] = []
         self._ready: deque[tuple[int, Outcome]] = deque()
         self._closed = False
         self._places: set[str] = set()
@@ -168,7 +145,7 @@ class LocalExecutor:
                 running.process.wait(max(0.0, running.force_at - time.monotonic()))
             except subprocess.TimeoutExpired:
                 self._end_by_force(running)
-            _release(running)
+            running.release()
             orders.redact(running.job)
         self._notify()
 
@@ -205,7 +182,7 @@ class LocalExecutor:
                 for running in self._running.values():
                     running.accompanied = True
 
-    def _start(self, job: Job, beside: str = "") -> _Running:
+    def _start(self, job: Job, beside: str = "") -> Kept:
         """Put ``job`` under a keeper, as one of its trial in the folder ``beside``; raises OSError, SandboxError."""
         folder = beside or job.folder
         if (home := place(folder)) not in self._places:
@@ -244,7 +221,7 @@ class LocalExecutor:
             process.stdin.write(len(data).to_bytes(4, "big") + data)
         now = time.monotonic()
         force_at = float("inf") if job.timeout is None else now + job.timeout + self._grace + _SLACK
-        return _Running(job, token, process, process.stdin, process.stdout, now, force_at, plan)
+        return Kept(job, token, process, process.stdin, process.stdout, now, force_at, plan)
 
     def _plan(self, job: Job) -> Plan:
         """How ``job`` runs here; raises SandboxError where it requires a sandbox and there is none."""
@@ -254,14 +231,14 @@ class LocalExecutor:
             raise SandboxError("it must run in a sandbox, and there is none", "knowhy doctor says why")
         return self._sandbox.plan(job, job.confinement)
 
-    def _dismiss(self, running: _Running) -> None:
+    def _dismiss(self, running: Kept) -> None:
         """Tell the keeper to end the tree."""
         running.cancelled = True
         running.force_at = time.monotonic() + self._grace + _SLACK
         running.orders.close()
         self._ending.append(running)
 
-    def _serve(self, running: _Running) -> None:
+    def _serve(self, running: Kept) -> None:
         """Read from a keeper; at the end of its account, report the outcome and fill the slot."""
         if running.answers.closed:
             return
@@ -287,7 +264,7 @@ class LocalExecutor:
         else:
             self._ended(running, account)
 
-    def _ended(self, running: _Running, account: keeper.Account) -> None:
+    def _ended(self, running: Kept, account: keeper.Account) -> None:
         """A job itself has ended: report it, or let it be evaluated in the same slot."""
         job, evaluation = running.job, running.job.evaluation
         measured = evaluation is not None and bool(evaluation.argv)
@@ -306,21 +283,21 @@ class LocalExecutor:
             return
         following.trial, following.flags, following.accompanied = outcome, flags, running.accompanied
         with self._lock:
-            _release(running)
+            running.release()
             if self._running.get(job.trial) is running:
                 self._running[job.trial] = following
             else:  # cancelled meanwhile
                 self._ending.remove(running)
                 self._dismiss(following)
 
-    def _evaluated(self, running: _Running, account: keeper.Account) -> Outcome:
+    def _evaluated(self, running: Kept, account: keeper.Account) -> Outcome:
         """The outcome of a job whose evaluation has ended."""
         assert running.trial is not None
         ended = orders.outcome_of(running.job, account, running.plan, accompanied=running.accompanied)
         flags = (*running.flags, *integrity.flags_after(running.job, account["duration"], "its evaluation"))
         return integrity.judged(ended, running.trial, running.job, flags)
 
-    def _lost(self, running: _Running) -> Outcome:
+    def _lost(self, running: Kept) -> Outcome:
         """The keeper ended without an account: somebody killed it."""
         orders.redact(running.job)
         self._end_by_force(running)
@@ -331,13 +308,13 @@ class LocalExecutor:
         tail = ended.log_tail if isinstance(ended, Failure) else ""
         return Failure("lost", message, seconds, tail, None, ended.metrics, ended.curves, can_pass=True)
 
-    def _force(self, running: _Running) -> None:
+    def _force(self, running: Kept) -> None:
         """End a job whose keeper does not answer in time."""
         self._end_by_force(running)
         seconds = time.monotonic() - running.started
         self._finish(running, None if running.cancelled else collect(running.job, None, seconds, timed_out=True))
 
-    def _end_by_force(self, running: _Running) -> None:
+    def _end_by_force(self, running: Kept) -> None:
         """SIGKILL for the tree and its keeper, from here."""
         for _ in range(3):
             left = tree.descendants(running.process.pid, running.token)
@@ -348,20 +325,13 @@ class LocalExecutor:
             running.process.wait(1.0)
         tree.send(tree.descendants(running.process.pid, running.token), (signal.SIGKILL,))
 
-    def _finish(self, running: _Running, outcome: Outcome | None) -> None:
+    def _finish(self, running: Kept, outcome: Outcome | None) -> None:
         """Free the slot; report ``outcome`` where there is one and nobody cancelled the trial meanwhile."""
         with self._lock:
             if running in self._ending:
                 self._ending.remove(running)
             elif self._running.pop(running.job.trial, None) is not None and outcome is not None:
                 self._ready.append((running.job.trial, outcome))
-            _release(running)
+            running.release()
             if not self._closed:
                 self._fill()
-
-
-def _release(running: _Running) -> None:
-    """Close the pipes."""
-    for pipe in (running.orders, running.answers):
-        with contextlib.suppress(OSError):
-            pipe.close()

@@ -6,19 +6,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 from knowhy.errors import KnowhyError, SettingsError, SpaceError
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Parameter, Space
-from knowhy.model.trust import OPEN, SANDBOXES, Trust
+from knowhy.model.trust import OPEN, Trust
 from knowhy.settings.file import SettingsFile, read_settings_file
 from knowhy.settings.goals import constraint, direction, parse_constraint, parse_objective
-from knowhy.settings.quantities import seconds, size
 from knowhy.settings.ranges import changed, instead
-
-Strategy = Literal["theory", "random", "grid", "tpe", "gp", "cmaes"]
-STRATEGIES: tuple[str, ...] = get_args(Strategy)
+from knowhy.settings.values import Strategy, parsed
 
 # KNOWHY_SEED is not here: it is what a trial is given, and knowhy may itself run inside one.
 VARIABLES = {
@@ -46,8 +43,8 @@ class Settings:
 
     ``budget`` and ``timeout`` are in seconds, ``memory`` in bytes. ``theorist`` are language models to ask,
     ``llm_budget`` (US dollars), ``llm_tokens`` and ``llm_requests`` what they may use over the study.
-    ``given`` names the settings that somebody
-    set (the others are defaults). ``ranges`` is the section ``parameters`` of the file, None where there is none.
+    ``given`` names the settings that somebody set (the others are defaults). ``ranges`` is the section
+    ``parameters`` of the file, None where there is none.
     """
 
     name: str = ""
@@ -156,7 +153,7 @@ def _apply(settings: Settings, values: Mapping[str, object], where: Callable[[st
             if not values.get("metric"):
                 changes["objectives"] = _turned(settings.objectives, str(raw))
         else:
-            changes[key] = _parsed(key, raw, where(key))
+            changes[key] = parsed(key, raw, where(key))
     return _replaced(settings, changes)
 
 
@@ -207,7 +204,7 @@ def _from_file(settings: Settings, file: SettingsFile) -> Settings:
                         f"{file.where(section, key)}: [{section}] has no setting {key}",
                         instead(key, sections[section], "setting"),
                     )
-                changes[key] = _parsed(key, raw, file.where(section, key))
+                changes[key] = parsed(key, raw, file.where(section, key))
     for key in ("script", "folder", "repo"):
         if key in changes:
             changes[key] = file.path.parent / changes[key]
@@ -226,173 +223,6 @@ def _goals(file: SettingsFile, section: str, content: Mapping[str, Any]) -> Iter
             yield Objective(metric, direction(word)) if section == "objectives" else parse_constraint(metric, word)
         except SettingsError as error:
             raise SettingsError(f"{file.where(section, metric)}: {error.message}", error.hint) from None
-
-
-def _parsed(key: str, raw: object, where: str) -> Any:
-    """The value of setting ``key``; raises SettingsError that begins with ``where``."""
-    try:
-        return _PARSERS[key](raw)
-    except ValueError as error:
-        raise SettingsError(f"{where}: {error}", _HINTS[key]) from None
-
-
-def _count(raw: object) -> int:
-    value = _whole(raw)
-    if value < 1:
-        raise ValueError(f"{value} is less than 1")
-    return value
-
-
-def _whole(raw: object) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, (int, str)) or not re.fullmatch(r"[-+]?\d+", str(raw).strip()):
-        raise ValueError(f"{raw!r} is no whole number")
-    return int(raw)
-
-
-def _seed(raw: object) -> int:
-    value = _whole(raw)
-    if not 0 <= value < 2**31:
-        raise ValueError(f"{value} is no seed")
-    return value
-
-
-def _duration(raw: object) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
-        raise ValueError(f"{raw!r} is no duration")
-    return seconds(str(raw))
-
-
-def _memory(raw: object) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, (int, str)):
-        raise ValueError(f"{raw!r} is no size")
-    return size(str(raw))
-
-
-def _strategy(raw: object) -> str:
-    if raw not in STRATEGIES:
-        raise ValueError(f"there is no strategy {raw!r}")
-    return str(raw)
-
-
-def _text(raw: object) -> str:
-    if not isinstance(raw, str) or not raw.strip():
-        raise ValueError(f"{raw!r} is no text")
-    return raw
-
-
-def _texts(raw: object) -> tuple[str, ...]:
-    if not isinstance(raw, (list, tuple)) or not all(isinstance(item, str) for item in raw):
-        raise ValueError(f"{raw!r} is no list of texts")
-    return tuple(raw)
-
-
-def _globs(raw: object) -> tuple[str, ...]:
-    return (raw,) if isinstance(raw, str) else _texts(raw)
-
-
-def _dollars(raw: object) -> float:
-    try:
-        value = float(str(raw).strip().removeprefix("$")) if not isinstance(raw, bool) else -1.0
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e6:
-        raise ValueError(f"{raw!r} is no sum of dollars")
-    return value
-
-
-def _names(raw: object) -> tuple[str, ...]:
-    found = _texts([part.strip() for part in raw.split(",")] if isinstance(raw, str) else raw)
-    if not all(re.fullmatch(r"[a-z]+:\S+", name) for name in found):
-        raise ValueError("a theorist is written provider:model")
-    return found
-
-
-def _listed(raw: object) -> tuple[str, ...]:
-    return _texts([raw] if isinstance(raw, str) else raw)
-
-
-def _switch(raw: object) -> bool:
-    if not isinstance(raw, bool):
-        raise ValueError(f"{raw!r} is neither true nor false")
-    return raw
-
-
-def _sandbox(raw: object) -> str:
-    if raw not in SANDBOXES:
-        raise ValueError(f"there is no sandbox {raw!r}")
-    return str(raw)
-
-
-def check_name(raw: object) -> str:
-    """``raw`` if it can name a study (and its folder); raises ValueError."""
-    if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", raw):
-        raise ValueError(f"{raw!r} is no name for a study")
-    return raw
-
-
-_PARSERS: dict[str, Callable[[object], Any]] = {
-    "name": check_name,
-    "folder": lambda raw: Path(_text(raw)),
-    "script": lambda raw: raw if isinstance(raw, Path) else Path(_text(raw)),
-    "arguments": _texts,
-    "repo": lambda raw: Path(_text(raw)),
-    "edit": _globs,
-    "protect": _globs,
-    "writes": _globs,
-    "command": _text,
-    "trials": _count,
-    "budget": _duration,
-    "workers": _count,
-    "strategy": _strategy,
-    "timeout": _duration,
-    "memory": _memory,
-    "seed": _seed,
-    "theorist": _names,
-    "llm_budget": _dollars,
-    "llm_tokens": _whole,
-    "llm_requests": _whole,
-    "sandbox": _sandbox,
-    "allow_unsandboxed": _switch,
-    "network": _switch,
-    "read": _listed,
-    "hide": _listed,
-    "env": _listed,
-    "lock": _listed,
-    "evaluate": _text,
-    "longest": _duration,
-    "disk": _memory,
-    "processes": _count,
-}
-_HINTS = {
-    "name": "use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit",
-    "folder": "name a folder",
-    "script": "name a Python file",
-    "arguments": 'write a list such as ["--data", "data.csv"]',
-    "repo": "name the folder of a git repository",
-    "edit": 'write globs such as "src/**/*.py"',
-    "protect": 'write globs such as "evaluate.py"',
-    "writes": 'write globs such as "results/*.json"',
-    "command": 'write a command such as "python train.py"',
-    "trials": "write a whole number such as 60",
-    "budget": "write a duration such as 90s, 30m or 2h",
-    "workers": "write a whole number such as 2",
-    "strategy": f"choose one of: {', '.join(STRATEGIES)}",
-    "timeout": "write a duration such as 90s, 30m or 2h",
-    "memory": "write a size such as 512MB or 4GB",
-    "seed": "write a whole number from 0 to 2147483647",
-    "theorist": "such as anthropic:NAME, openai:NAME, google:NAME, ollama:NAME, or replay:STUDY",
-    "llm_budget": "write US dollars such as 2.00",
-    "llm_tokens": "write a whole number such as 2000000",
-    "llm_requests": "write a whole number such as 200",
-    "sandbox": f"choose one of: {', '.join(SANDBOXES)}",
-    **dict.fromkeys(("allow_unsandboxed", "network"), "write true or false"),
-    **dict.fromkeys(("read", "hide", "lock"), 'write a list of paths such as ["data"]'),
-    "env": 'write a list of names such as ["WANDB_MODE"]',
-    "evaluate": 'write a command such as "python evaluate.py"',
-    "longest": "write a duration such as 90s, 30m or 2h",
-    "disk": "write a size such as 512MB or 4GB",
-    "processes": "write a whole number such as 256",
-}
 
 
 def _study_name(script: Path) -> str:

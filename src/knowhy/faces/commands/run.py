@@ -18,7 +18,8 @@ from knowhy.faces.text import one_line
 from knowhy.model.objective import Direction
 from knowhy.model.space import Parameter, Space
 from knowhy.settings.file import SettingsFile, read_settings_file
-from knowhy.settings.options import STRATEGIES, Settings, load
+from knowhy.settings.options import Settings, load
+from knowhy.settings.values import STRATEGIES
 from knowhy.study import Study
 
 

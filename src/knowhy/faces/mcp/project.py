@@ -9,7 +9,7 @@ from threading import RLock
 from knowhy import background
 from knowhy.background import Launch
 from knowhy.errors import StudyMissingError, SubjectError, UsageError
-from knowhy.settings.options import check_name
+from knowhy.settings.values import check_name
 from knowhy.study import Study, study_names
 
 
