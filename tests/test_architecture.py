@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reports": {"errors", "model", "views", "writing"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo", "guarding", "settings"} | ADAPTERS,
     "cases": {"errors", "model", "ports", "engine", "views", "settings", "compose", "loop", "ledger", "thinking"}
-    | {"guarding", "reflection", "redaction", "writing"}
+    | {"guarding", "reflection", "redaction", "reports", "writing"}
     | ADAPTERS,
     "study": {"errors", "model", "ports", "engine", "views", "loop", "settings", "compose", "cases", "reports"}
     | {"baseline", "writing"}
@@ -72,6 +72,7 @@ FENCED: dict[str, set[str]] = {
 IMPURE = {"time", "datetime", "subprocess", "multiprocessing", "threading", "socket", "random", "os", "shutil"}
 
 LAZY_ROOMS = {
+    "cases",
     "study",
     "guarding",
     "compose",
