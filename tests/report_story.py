@@ -12,7 +12,7 @@ import random
 import re
 from dataclasses import replace
 
-from knowhy.model.belief import Calibration, Incumbent, Judgement, MainEffect
+from knowhy.model.belief import Calibration, Estimate, Incumbent, Judgement, MainEffect, Placed
 from knowhy.model.decision import Option
 from knowhy.model.events import (
     BeliefsUpdated,
@@ -405,6 +405,22 @@ class FromData:
             first.proposal.trial, point, state.objective.metric, mean(runs), mean(runs) - half, mean(runs) + half, mean(base),
             tuple(arms[n, True] for n in numbers), tuple(arms[n, False] for n in numbers), 0.99 if certified else 0.6, certified, noise,
         )  # fmt: skip
+
+    def placed(self, state, weights=None):
+        """Single runs taken at their word: on the front or not."""
+        costs = {
+            t.proposal.trial: [o.sign * t.observation.metrics[o.metric] for o in state.objectives]
+            for t in state.completed
+        }
+        found = []
+        for t in state.completed:
+            mine = costs[t.proposal.trial]
+            beaten = any(all(a <= b for a, b in zip(c, mine, strict=True)) and c != mine for c in costs.values())
+            values = [(o.metric, t.observation.metrics[o.metric]) for o in state.objectives]
+            estimates = tuple(Estimate(name, value, value, value) for name, value in values)
+            none = tuple(Estimate(name, 0.0, 0.0, 0.0) for name, _ in values)
+            found.append(Placed(t.proposal.trial, t.proposal.point, 1, 0.0 if beaten else 1.0, None, estimates, none))
+        return tuple(found)
 
     def calibration(self, state):
         scored = [

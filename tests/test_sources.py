@@ -140,7 +140,9 @@ class TestLibraryDefaults:
             if by[name].origin.kind == "inherited":
                 assert given_now.get(name, by[name].default) == value
         again = {p.name: p.default for p in discover_text(tmp_path, text).parameters}
-        assert again == full
+        # A word that stands in a call is a parameter only where its alternatives are known beside the library's own.
+        assert again == {n: v for n, v in full.items() if n in again}
+        assert all(isinstance(full[n], str) for n in full.keys() - again.keys())
         assert ScriptSubject(str(tmp_path / "train.py"), space).render({}) == (tmp_path / "train.py").read_text()
 
     def test_it_runs(self, tmp_path: Path) -> None:

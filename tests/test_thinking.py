@@ -110,11 +110,12 @@ class Interrupted(TheoryPolicy):
         return super().decide(state, budget)
 
 
-def test_a_thought_that_a_person_overtook_is_dropped_and_had_again() -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_thought_that_a_person_overtook_is_dropped_and_had_again(workers: int) -> None:
     journal, beliefs, laid = MemoryJournal(), Beliefs(), Laid()
     journal.append([created(space=SMALL)])
     policy = Interrupted(beliefs, journal)
-    limits = Limits(12, None, 2)
+    limits = Limits(12, None, workers)
     state = run(journal, laid, Hurried(laid), policy, [Builtin()], beliefs, limits=limits, folder="")
     assert policy.numbers.count(5) == 2
     assert sorted(state.order) == list(range(1, 13))

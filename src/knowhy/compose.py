@@ -119,10 +119,15 @@ def script(
     )
 
 
-def script_with(path: str, space: Space, point: Point) -> str:
-    """The source of the script at ``path`` with ``point`` in it; what it does not have is left out."""
+def script_with(path: str, space: Space, point: Point) -> tuple[str, Mapping[str, bytes], tuple[str, ...]]:
+    """The script at ``path`` with ``point``: its source, files beside it by name, and words of its command line.
+
+    What it does not have is left out. Raises SubjectError.
+    """
     own = Space(tuple(p for p in space if p.origin.kind != "declared"))
-    return script(path, own).render({name: value for name, value in point.items() if name in own})
+    settings = {name: value for name, value in point.items() if name in own}
+    subject = script(path, own)
+    return subject.render(settings), subject.files(settings), subject.words(settings)
 
 
 def executor(workers: int, trust: Trust = OPEN, *, edited: bool = False) -> Executor:

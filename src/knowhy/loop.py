@@ -147,8 +147,10 @@ class Loop:
             self.think()
             self.launch()
             if not self.running and not self.thinker.busy:
-                if self.behind and not self.due:
-                    self.due = True  # the last word on beliefs, whatever the policy's pace
+                if self.due or self.behind:
+                    self.due = (
+                        True  # a thought was dropped, or beliefs lack their last word, whatever the policy's pace
+                    )
                     continue
                 reason = self.idle or DONE
                 break

@@ -106,16 +106,14 @@ class Findings:
         state = self._existing()
         if state.subject.get("kind") != "script":
             raise UsageError("this study is not of a script", "write the configuration: knowhy best --write best.json")
-        return compose.script_with(str(state.subject["path"]), state.space, point or self.best_point)
+        return compose.script_with(str(state.subject["path"]), state.space, point or self.best_point)[0]
 
     def beside_best(self, point: Point | None = None) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
         """What of ``point`` (the best) is not in the script: files beside it by name, words of its command line."""
         state = self._existing()
         if state.subject.get("kind") != "script":
             return {}, ()
-        subject = compose.script(str(state.subject["path"]), state.space)
-        chosen = self.best_point if point is None else point
-        return subject.files(chosen), subject.words(chosen)
+        return compose.script_with(str(state.subject["path"]), state.space, point or self.best_point)[1:]
 
     def report(self, path: str | Path | None = None, *, form: Literal["html", "md"] | None = None) -> Path:
         """Write the report as ``form``, or as the suffix of ``path`` says; returns where it is."""

@@ -8,7 +8,7 @@ from knowhy.views import BestView, ChangeView, changes
 from knowhy.views.words import percent, plural, scalar, sentence
 
 _BY = {"person": "a person", "settings": "the settings", "engine": "the engine", "builtin": "the built-in theorist"}
-_DID = {"added": "added", "opened": "opened", "widened": "widened", "frozen": "froze"}
+_DID = {"added": "added", "opened": "opened", "widened": "widened", "frozen": "froze", "bound": "went on with"}
 
 
 def space_section(state: State, best: BestView | None) -> Section | None:

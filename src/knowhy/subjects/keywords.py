@@ -95,6 +95,6 @@ def _declarations(tree: ast.Module) -> frozenset[int]:
                 found.update(id(n) for n in ast.walk(decorator))
         if isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in ("add_argument", "set_defaults", "field", "Field", "option"):
+            if called in ("add_argument", "set_defaults", "field", "Field", "option", "Option", "Argument"):
                 found.update(id(n) for n in ast.walk(node))
     return frozenset(found)
