@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ports": {"model"},
     "engine": {"errors", "model"},
     "views": {"errors", "model", "engine"},
-    "theorists": {"errors", "model", "ports", "engine", "views"},
+    "theorists": {"errors", "model", "ports", "engine", "views", "redaction"},
     "journal": {"errors", "model"},
     "samplers": {"errors", "model", "ports"},
     "subjects": {"errors", "model", "ports", "redaction"},

@@ -15,11 +15,11 @@ from knowhy.model.events import BeliefsUpdated, TheoryProposed, TrialCompleted, 
 from knowhy.model.job import Job
 from knowhy.model.observation import Outcome
 from knowhy.model.space import Space
-from knowhy.model.state import State, fold
+from knowhy.model.state import State, fold, foreseen
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Proposal
 from knowhy.theorists.builtin import Builtin
-from knowhy.thinking import Thinker, foreseen
+from knowhy.thinking import Thinker
 from planted import SPACE, created, trial
 
 SMALL = Space(SPACE.parameters[:3])

@@ -41,9 +41,8 @@ from knowhy.model.events import (
 )
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Choices, Parameter, Point, Scalar, Space
-from knowhy.model.state import State
+from knowhy.model.state import State, foreseen
 from knowhy.model.trial import Proposal
-from knowhy.thinking import foreseen
 from knowhy.views import TheoryView
 
 _HORIZON, _AHEAD = 60, 30

@@ -17,12 +17,11 @@ from knowhy.model.events import (
     NoteAdded,
     ParameterChanged,
     PatchAdded,
-    Record,
     TheoryProposed,
     ThoughtEnded,
 )
 from knowhy.model.space import Interval, Parameter
-from knowhy.model.state import State, fold
+from knowhy.model.state import State, foreseen
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.thought import Thought
 from knowhy.ports import Said, Theorist
@@ -57,13 +56,8 @@ def after_trials(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) 
     events += [EvidenceUpdated(judged[n]) for n in found if judged[n] != state.evidence.get(n)]
     events += beliefs.update(state)
     looked_at = state.order.index(state.updates[-1].trial) + 1 if state.updates else 0
-    events += adapt(beliefs, _ahead(state, events), looked_at)
-    return events + theories(beliefs, theorists, _ahead(state, events))
-
-
-def _ahead(state: State, events: Sequence[Event]) -> State:
-    """``state`` as it will be once ``events`` are written."""
-    return fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
+    events += adapt(beliefs, foreseen(state, events), looked_at)
+    return events + theories(beliefs, theorists, foreseen(state, events))
 
 
 def theories(beliefs: Beliefs, theorists: Sequence[Theorist], state: State) -> list[Event]:
@@ -97,8 +91,8 @@ def heard(beliefs: Beliefs, sayings: Sequence[Said], state: State) -> list[Event
             continue
         known.append(theory)
         events.append(TheoryProposed(theory, beliefs.prior(state, theory.claims)))
-        events += opened_by(theory, {p for c in parsed for p in mentions(c)[0]}, _ahead(state, events))
-        space = _ahead(state, events).space
+        events += opened_by(theory, {p for c in parsed for p in mentions(c)[0]}, foreseen(state, events))
+        space = foreseen(state, events).space
     return events
 
 

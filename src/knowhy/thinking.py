@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from knowhy import reflection
 from knowhy.engine.beliefs import Beliefs
 from knowhy.model.decision import Budget
-from knowhy.model.events import ContrastRegistered, Event, Record, TrialProposed
-from knowhy.model.state import State, fold
+from knowhy.model.events import ContrastRegistered, Event, TrialProposed
+from knowhy.model.state import State, foreseen
 from knowhy.ports import Policy, Theorist
 
 
@@ -105,8 +105,3 @@ class Thinker:
             events += decided
             now = foreseen(now, decided)
         return Conclusion(state, tuple(events), idle, time.monotonic() - started)
-
-
-def foreseen(state: State, events: Sequence[Event]) -> State:
-    """``state`` as it will be once ``events`` are in the journal."""
-    return fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)

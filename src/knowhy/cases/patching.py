@@ -14,9 +14,8 @@ from knowhy.errors import PatchError
 from knowhy.model.events import ExclusionAdded, ParameterChanged, PatchAdded
 from knowhy.model.observation import Failure, Outcome
 from knowhy.model.patch import Patch
-from knowhy.model.state import State
+from knowhy.model.state import State, foreseen
 from knowhy.model.trial import Proposal
-from knowhy.thinking import foreseen
 
 SECONDS = 20.0
 _STORE = "repo.git"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from knowhy.model.events import (
     BeliefsUpdated,
     ContrastRegistered,
+    Event,
     EvidenceUpdated,
     ExclusionAdded,
     NoteAdded,
@@ -151,6 +152,11 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
     for record in records:
         state = replace(_apply(state, record), seq=record.seq, time=record.time)
     return state
+
+
+def foreseen(state: State, events: Sequence[Event]) -> State:
+    """``state`` as it will be once ``events`` are in the journal."""
+    return fold([Record(state.seq + 1 + i, state.time, e, "") for i, e in enumerate(events)], state)
 
 
 def _apply(state: State, record: Record) -> State:
