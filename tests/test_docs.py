@@ -31,8 +31,9 @@ from knowhy.model.events import FORMAT, Event
 from knowhy.model.objective import Objective
 from knowhy.model.observation import FailureKind
 from knowhy.model.space import Space, choice, integer, power_of_two, real, switch
+from knowhy.model.trust import Trust
 from knowhy.settings import options as settings
-from knowhy.settings import ranges
+from knowhy.settings import ranges, values
 from knowhy.settings.file import write_settings
 
 ROOT = Path(__file__).parent.parent
@@ -71,14 +72,24 @@ def commands() -> Iterator[tuple[str, str]]:
 
 
 def options() -> Iterator[tuple[str, str]]:
-    """Every option of every command: (command, option)."""
+    """Every option of every command, and of the commands within one: (command, option)."""
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None
-        for parameter in command.params:
-            if isinstance(parameter, click.Option):
-                for option in (*parameter.opts, *parameter.secondary_opts):
-                    yield name, option
+        within = command.commands if isinstance(command, click.Group) else {}
+        for path, each in ((name, command), *((f"{name} {inner}", one) for inner, one in within.items())):
+            for parameter in each.params:
+                if isinstance(parameter, click.Option):
+                    for option in (*parameter.opts, *parameter.secondary_opts):
+                        yield path, option
+
+
+def subcommands() -> Iterator[tuple[str, str]]:
+    """Every command within a command: (command, the one within)."""
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        for inner in command.commands if isinstance(command, click.Group) else ():
+            yield name, inner
 
 
 def forms_block() -> str:
@@ -122,6 +133,11 @@ def test_every_verb_is_in_the_readme(name: str) -> None:
     assert re.search(rf"^(pip install \. && )?knowhy {name}\b", "\n".join(blocks(README, "sh")), re.MULTILINE)
 
 
+@pytest.mark.parametrize(("command", "inner"), list(subcommands()))
+def test_every_command_within_a_command_is_documented(command: str, inner: str) -> None:
+    assert re.search(rf"^knowhy {command} {inner}\b", "\n".join(blocks(EVERYTHING, "sh")), re.MULTILINE)
+
+
 @pytest.mark.parametrize(("command", "option"), list(options()))
 def test_every_option_is_documented(command: str, option: str) -> None:
     assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", EVERYTHING), f"knowhy {command} {option}"
@@ -134,16 +150,24 @@ def test_every_public_name_is_documented(name: str) -> None:
 
 def test_every_setting_is_documented() -> None:
     told = "\n".join((*blocks(README, "toml"), *re.findall(r"`[^`\n]+`", README)))
-    keys = {f.name for f in fields(settings.Settings)} & set(settings._PARSERS)
-    assert {"name", "script", "trials", "seed"} <= keys
-    for key in [*keys, "study", "run", "objectives", "constraints", "parameters"]:
+    keys = {f.name for f in fields(settings.Settings)} & set(values._PARSERS)
+    assert {"name", "script", "trials", "seed", "repo", "theorist"} <= keys
+    for key in [*keys, "study", "run", "objectives", "constraints", "parameters", "trust"]:
         assert re.search(rf"(^|[`\[]){key}\b", told, re.MULTILINE), key
     with pytest.raises(errors.SettingsError) as caught:
         ranges.changed(real("x", 0, 1, 0.5), {"nonsense": 1})
     for key in re.findall(r"\w+", caught.value.hint.partition(":")[2]):
         assert re.search(rf"`{key}`|\b{key} = ", told), key
-    for word in settings.STRATEGIES:
+    for word in values.STRATEGIES:
         assert f"`{word}`" in README
+
+
+def test_every_setting_of_trust_is_documented(tmp_path: Path) -> None:
+    [shown] = blocks(DOCS["trust.md"], "toml")
+    assert set(tomllib.loads(shown)["trust"]) == {f.name for f in fields(Trust)}
+    path = tmp_path / "knowhy.toml"
+    path.write_text(shown, encoding="utf-8")
+    assert settings.load({}, {}, path).trust.sandbox == "auto"
 
 
 def test_every_environment_variable_is_documented() -> None:

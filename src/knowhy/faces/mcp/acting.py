@@ -275,6 +275,29 @@ class Acting:
             problem or f"wait(requests={numbers}) returns when they have ended; call it again if it says done: false.",
         )
 
+    def add_patch(
+        self,
+        text: Annotated[str, Field(description="A unified diff, SEARCH/REPLACE blocks, or with target a whole file.")],
+        because: Annotated[str, Field(description="Why it should help, in a sentence.", max_length=1000)],
+        name: Annotated[str, Field(description="A name for its switch; left out: one is made.")] = "",
+        target: Annotated[str, Field(description="The file that a whole one is a version of.")] = "",
+        study: StudyName = None,
+    ) -> results.Patched:
+        """Add a change of code to a study of a repository, as a parameter that is on or off; it is tested, not kept.
+
+        Only files that the study may edit can change, and what the repository holds is never touched.
+        """
+        chosen = self.project.study(study)
+        added = chosen.patches.add(text, because, name, by=AGENT, target=target)
+        return results.Patched(
+            added.patch.name,
+            list(added.patch.files),
+            added.patch.diff,
+            [", ".join(n for n in e.parameters if n != added.patch.name) for e in added.exclusions],
+            list(added.bound),
+            f'suppose "turning {added.patch.name} on lowers ..." (your metric), then submit_trials with it on and off.',
+        )
+
     def open_parameter(
         self,
         name: Annotated[str, Field(description="A parameter that is held, or whose range is too narrow.")],

@@ -211,6 +211,18 @@ class Opened:
 
 
 @dataclass
+class Patched:
+    """A change of code as it was taken in: a switch named ``name``; what it cannot be on with, and what it sets."""
+
+    name: str
+    files: list[str]
+    diff: str
+    not_with: list[str]
+    sets: list[str]
+    next_step: str
+
+
+@dataclass
 class Report:
     """Where the report is, and its Markdown where it was asked for."""
 

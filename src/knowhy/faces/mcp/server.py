@@ -76,6 +76,7 @@ def build(project: Project) -> MCPServer[None]:
         (reading.trials, READ),
         (reading.trial, READ),
         (acting.open_parameter, ADD),
+        (acting.add_patch, ADD),
         (reading.best, ADD),
         (reading.report, ADD),
         (acting.stop_study, STOP),

@@ -201,7 +201,8 @@ def _whole(text: str, scope: Scope, read: Read, target: str, known: Sequence[str
     if path not in known and "/" not in path:
         same = [name for name in known if PurePosixPath(name).name == path]
         path = same[0] if len(same) == 1 else path
-    if path not in known and len(known) == 1:
+    # A version under a name of its own is one of the only file; the name of another file is not.
+    if path not in known and len(known) == 1 and "/" not in path and (not path or read(path) is None):
         path = known[0]
     if path not in known:
         raise PatchError(
