@@ -47,8 +47,8 @@ def found(name: str, e_value: float, *, pairs: int = 8, certified: bool = False)
 
 def test_weights_by_order_of_registration_are_bounded_in_all() -> None:
     weights = [evidence.weight(k) for k in range(1, 4000)]
-    assert weights[:3] == [1, 1 / 2, 1 / 3]
-    assert sum(weights[3:]) < 0.25
+    assert weights[: evidence.OWN] == [1 / k for k in range(1, evidence.OWN + 1)]
+    assert sum(weights[evidence.OWN :]) < 1 / 7
     assert all(a > b for a, b in pairwise(weights))
 
 
@@ -64,12 +64,18 @@ def test_the_threshold_is_where_the_certificate_is(values: list[float], random: 
             assert certified[name].certified == (value > bar), (name, values)
 
 
-def test_a_fourth_contrast_needs_more_than_a_first() -> None:
-    order = tuple(f"C{i}" for i in range(1, 6))
-    everything = {name: found(name, 25.0 if name == "C5" else 1.0) for name in order}
-    assert not evidence.certify(everything, order=order)["C5"].certified
-    assert evidence.threshold("C5", everything, order) == pytest.approx(30 / evidence.ALPHA)
+def test_contrasts_that_a_study_does_not_need_for_itself_need_more() -> None:
+    order = tuple(f"C{i}" for i in range(1, 9))
+    everything = {name: found(name, 25.0 if name == "C8" else 1.0) for name in order}
+    assert not evidence.certify(everything, order=order)["C8"].certified
+    assert evidence.threshold("C8", everything, order) == pytest.approx(72 / evidence.ALPHA)
     assert evidence.certify({"C1": found("C1", 25.0)}, order=("C1",))["C1"].certified
+
+
+def test_the_best_configuration_and_two_theories_certify_together_in_six_rounds() -> None:
+    order = ("C1", "C2", "C3", "C4")
+    everything = {name: found(name, evidence.sign_e_value(6, 0)) for name in order}
+    assert all(e.certified for e in evidence.certify(everything, order=order).values())
 
 
 def test_pairs_that_all_went_the_other_way_are_evidence_against() -> None:

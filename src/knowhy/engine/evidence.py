@@ -20,6 +20,7 @@ import numpy as np
 from knowhy.model.trial import Contrast, Evidence
 
 ALPHA = 0.05
+OWN = 6  # contrasts that a study registers for its own ends: the best configuration, and theories beside it
 _BETS = np.linspace(0.6, 0.97, 12)
 _TAU2 = 1.0  # prior variance of the standardised effect in the t process
 
@@ -72,10 +73,11 @@ def weigh(contrast: Contrast, pairs: Sequence[tuple[float | None, float]]) -> Ev
 def weight(order: int) -> float:
     """The share of alpha for the contrast that was registered as number ``order`` (from 1).
 
-    The first three, which a study needs for its own ends, count as in plain e-BH. For those that follow the shares sum
-    to a quarter, so that asking for one certificate after another does not wear the guarantee down.
+    The first six, which a study needs for its own ends (the best configuration, and two theories of up to two claims,
+    once each), count as in plain e-BH. For those that follow the shares sum to a seventh, so that asking for one
+    certificate after another does not wear the guarantee down.
     """
-    return 1.0 / order if order <= 3 else 1.0 / (order * (order + 1))
+    return 1.0 / order if order <= OWN else 1.0 / (order * (order + 1))
 
 
 def bars(evidence: Mapping[str, Evidence], order: Sequence[str] = ()) -> dict[str, float]:
