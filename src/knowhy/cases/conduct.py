@@ -40,15 +40,22 @@ class Ran:
     trust: Trust = OPEN
 
 
-def ran_before(described: Mapping[str, Scalar], timeout: float | None = None, memory: int | None = None) -> Ran:
+def ran_before(
+    described: Mapping[str, Scalar], timeout: float | None = None, memory: int | None = None, trust: Trust = OPEN
+) -> Ran:
     """The script that a study is about, by its description; raises UsageError for studies of other kinds."""
     if described.get("kind") == "script":
         said = str(described.get("arguments") or "")
-        return Ran(str(described["path"]), tuple(said.split()), timeout, memory)
+        return Ran(str(described["path"]), tuple(said.split()), timeout, memory, trust=trust)
     if described.get("kind") == "function":
         raise UsageError(
             f"the study is of the function {described.get('name')}, which a journal cannot hold",
             "give the function as well, from Python: study.certify(theory, train)",
+        )
+    if described.get("kind") == "repo":
+        raise UsageError(
+            "the study is of a repository, which this command cannot run",
+            'certify it from Python: study.certify(theory, knowhy.Repo("."))',
         )
     raise UsageError(
         "the trials of this study were told by hand, so none can be run here", "study a script or a function instead"

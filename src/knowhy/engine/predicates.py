@@ -257,7 +257,8 @@ class Judge:
                 inside = where > low
             case "between":
                 inside = (where >= low - 1e-9) & (where <= high + 1e-9)
-        shown = np.array([float(domain.from_unit(u)) for u in where])
+        ratio = domain.high / domain.low if domain.scale == "log" and domain.low > 0 else 0.0
+        shown = domain.low * ratio**where if ratio else domain.low + where * (domain.high - domain.low)
         return Answer(inside & shaped, shown, f"best {claim.parameter}")
 
     def _positions(self, group: int) -> Array:
