@@ -13,6 +13,7 @@ from knowhy.loop import Limits
 from knowhy.model.objective import Constraint, Direction
 from knowhy.model.space import Parameter, Point, Space, same_point
 from knowhy.model.state import State
+from knowhy.model.trust import OPEN, Trust
 from knowhy.settings.values import Strategy
 from knowhy.study import Study
 
@@ -37,6 +38,7 @@ def compare(
     arguments: Sequence[str] = (),
     constraints: Sequence[Constraint] = (),
     seed: int = 0,
+    trust: Trust = OPEN,
     watch: Callable[[str, State], None] = lambda study, state: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> views.ComparisonView:
@@ -44,7 +46,8 @@ def compare(
 
     Sub-studies are ``FOLDER/NAME/compare/STRATEGY-REPEAT``, ordinary studies that can be looked at and reported on; the
     same call goes on where it stopped. A strategy that lacks a package, or cannot take the objectives, is left out and
-    said so. Judged is the first objective. ``watch`` is told the sub-study and its state. Raises what a run raises.
+    said so. Judged is the first objective. ``trust`` says how far the code is to be trusted (see ``Study.run``).
+    ``watch`` is told the sub-study and its state. Raises what a run raises.
     """
     if not objectives:
         raise MetricError("a comparison needs an objective", 'write objectives={"val_loss": "minimize"}')
@@ -55,7 +58,7 @@ def compare(
         raise UsageError("nothing is to be compared", "give strategies, and at least one trial, repeat and fresh run")
     whole = None if space is None else space if isinstance(space, Space) else Space(tuple(space))
     home = Path(folder) / name / "compare"
-    ran = conduct.Ran(train, tuple(arguments), timeout, memory)
+    ran = conduct.Ran(train, tuple(arguments), timeout, memory, trust=trust)
     left_out: dict[str, str] = {}
     contenders: list[views.Contender] = []
     for repeat in range(repeats):
@@ -73,6 +76,7 @@ def compare(
                     timeout=timeout,
                     memory=memory,
                     arguments=arguments,
+                    trust=trust,
                     watch=lambda state, at=study.name: watch(at, state),  # type: ignore[misc]
                     stop=stop,
                 )

@@ -102,6 +102,7 @@ def compare(
             arguments=settings.arguments,
             constraints=settings.constraints,
             seed=settings.seed,
+            trust=settings.trust,
             watch=Progress(settings.trials),
             stop=stop,
         )
