@@ -66,7 +66,7 @@ def test_failures_pruning_threads_and_what_others_ran(tmp_path: Path) -> None:
     assert isinstance(sampler, KnowhySampler)
     assert sampler.theories(study)
     points = [tuple(sorted(t.params.items())) for t in study.trials]
-    assert len(set(points)) >= len(points) - 1
+    assert len(set(points)) >= len(points) - 3  # a configuration may run again, to show the noise
 
 
 def test_several_objectives() -> None:
