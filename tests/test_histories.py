@@ -217,6 +217,7 @@ def test_optuna_round_trip(history: History) -> None:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "1000")  # what is looked for must not be broken across lines
     for name in [name for name in os.environ if name.startswith("KNOWHY_")]:
         monkeypatch.delenv(name)
     return tmp_path
@@ -254,7 +255,7 @@ print("val_loss:", abs(lr - 0.01) * 10 + 0.02 * layers + rate + batch_size * 0 +
 def test_from_an_optuna_storage_to_a_verified_study(here: Path) -> None:
     shown = call("import", str(FILES / "optuna.db"), "--study", "s", "--rename", "batch=batch_size")
     assert "10 of 10 trials were imported" in shown
-    assert "1 of them failed" in " ".join(shown.split())
+    assert "1 of them failed" in shown
     assert "only where opt is sgd" in shown
     study = Study.open("s")
     state = study.state
