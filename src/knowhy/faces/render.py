@@ -81,9 +81,10 @@ def comparison(best: BestView) -> str:
     """How the best configuration compares to the default."""
     spread = (best.high - best.low) / 2
     base = best.fresh_default if best.fresh_default is not None else best.default_value
-    text = f"default {words.number(base, spread)}: better by {words.number(best.improvement, spread)}"
+    word = "better" if best.improvement >= 0 else "worse"
+    text = f"default {words.number(base, spread)}: {word} by {words.number(abs(best.improvement), spread)}"
     if best.relative is not None:
-        text += f" ({words.share(best.relative)})"
+        text += f" ({words.share(abs(best.relative))})"
     if best.improvement_low is not None and best.improvement_high is not None:
         text += f", 95% within {words.between(best.improvement_low, best.improvement_high)}"
         text += f", {words.plural(best.pairs, 'fresh pair')}"
