@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -523,6 +524,13 @@ def test_time_left_is_a_range() -> None:
     assert forecast.words((40.0, 55.0)) == "40 to 55 s left"
     assert forecast.words((150.0, 400.0)) == "2.5 to 7 min left"
     assert forecast.words(None) == ""
+
+
+def test_what_is_worse_than_the_default_is_called_worse(done: Path) -> None:
+    best = Study.open("train").best
+    assert best is not None
+    assert ": worse by 0.05" in render.comparison(replace(best, improvement=-0.05, relative=-0.2, high=best.low))
+    assert ": better by 0.05" in render.comparison(replace(best, improvement=0.05, relative=0.2, high=best.low))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
