@@ -372,3 +372,9 @@ def test_stop_ends_in_good_order(tmp_path: Path, script: Path) -> None:
     state = study.state
     assert 2 <= state.finished < 30
     assert state.ended == "stopped by the person"
+
+
+@pytest.mark.parametrize("name", ["x" * 400, "../outside", "a/b", "", "nul\0"])
+def test_what_cannot_name_a_study_is_refused_when_one_is_opened(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError):
+        knowhy.Study.open(name, folder=tmp_path)

@@ -59,11 +59,7 @@ class Study(Findings):
         seed: int = 0,
     ) -> None:
         """Open the study ``name`` in ``folder``, or get ready to start it; raises UsageError, JournalError."""
-        try:
-            checked = check_name(name)
-        except ValueError as error:
-            raise UsageError(str(error), "use letters, digits, '.', '_' and '-'") from None
-        super().__init__(checked, Path(folder).absolute() / name)
+        super().__init__(_named(name), Path(folder).absolute() / name)
         self.mind = Mind()
         self._state = State()
         self._created: StudyCreated | None = None
@@ -84,7 +80,8 @@ class Study(Findings):
 
     @classmethod
     def open(cls, name: str, *, folder: str | Path = ".knowhy") -> Study:
-        """The study ``name``, which must exist; raises StudyMissingError."""
+        """The study ``name``, which must exist; raises StudyMissingError, UsageError."""
+        _named(name)
         if not (Path(folder) / name / "journal.db").exists():
             there = ", ".join(study_names(folder))
             raise StudyMissingError(
@@ -342,3 +339,11 @@ class Study(Findings):
 
     def _append(self, events: Sequence[Event]) -> None:
         self._opened().append(events)
+
+
+def _named(name: str) -> str:
+    """``name`` where it can be that of a study and its folder; raises UsageError."""
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise UsageError(str(error), "use letters, digits, '.', '_' and '-'") from None
