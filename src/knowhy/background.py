@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,11 +89,8 @@ def read_launch(study: Study) -> Launch:
     return _launch(kept, study.path / LAUNCH)
 
 
-def begin(study: Study, launch: Launch, space: Space) -> None:
-    """Begin the journal of a study of ``launch.script`` with ``space``, so that it can be asked at once.
-
-    No trial runs yet. Raises SubjectError, SpaceError, StudyMismatchError, StudyLockedError, JournalError.
-    """
+def _run(study: Study, launch: Launch, space: Space, stop: Callable[[], bool]) -> None:
+    """Run ``study`` as ``launch`` says, until ``stop`` does."""
     study.run(
         launch.script,
         space,
@@ -105,8 +102,16 @@ def begin(study: Study, launch: Launch, space: Space) -> None:
         memory=launch.memory,
         arguments=launch.arguments,
         only_asked=launch.only_asked,
-        stop=lambda: True,
+        stop=stop,
     )
+
+
+def begin(study: Study, launch: Launch, space: Space) -> None:
+    """Begin the journal of a study of ``launch.script`` with ``space``, so that it can be asked at once.
+
+    No trial runs yet. Raises SubjectError, SpaceError, StudyMismatchError, StudyLockedError, JournalError.
+    """
+    _run(study, launch, space, lambda: True)
     write_launch(study, launch)
 
 
@@ -186,19 +191,7 @@ def main(folder: str) -> int:
         launch = read_launch(study)
         while True:
             before = set(study.state.requests)
-            study.run(
-                launch.script,
-                study.state.space,
-                trials=launch.trials,
-                workers=launch.workers,
-                budget=launch.budget,
-                strategy=launch.strategy,
-                timeout=launch.timeout,
-                memory=launch.memory,
-                arguments=launch.arguments,
-                only_asked=launch.only_asked,
-                stop=lambda: asked,
-            )
+            _run(study, launch, study.state.space, lambda: asked)
             if not asked:
                 _withdraw(study, launch, before)
             # Whoever asks for trials looks for this file after writing: either it is seen there, or the request here.

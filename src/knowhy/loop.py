@@ -148,9 +148,8 @@ class Loop:
             self.launch()
             if not self.running and not self.thinker.busy:
                 if self.due or self.behind:
-                    self.due = (
-                        True  # a thought was dropped, or beliefs lack their last word, whatever the policy's pace
-                    )
+                    # A thought was dropped, or beliefs lack their last word, whatever the policy's pace.
+                    self.due = True
                     continue
                 reason = self.idle or DONE
                 break

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from knowhy.engine import design, evidence
+from knowhy.engine import evidence
 from knowhy.engine.beliefs import Beliefs
-from knowhy.engine.encoding import Array
+from knowhy.engine.foresight import foresee
 from knowhy.engine.policy import TheoryPolicy, reserve
 from knowhy.engine.posterior import Posterior
-from knowhy.engine.proposals import propose, trial_seed
 from knowhy.engine.screening import breaking, mirrored, next_screening
 from knowhy.engine.switches import SwitchEffect, switch_effects
 from knowhy.model.decision import Budget, Decision
@@ -58,49 +57,28 @@ class FactorPolicy:
         posterior = self.beliefs.posterior(state)
         effects = switch_effects(self.beliefs, state, names, "average")
         if len(names) >= FEWEST and self._screened(state, names) < screening_trials(len(names), budget):
-            return self._screen(state, posterior, names, effects)
+            return self._screen(state, names, effects)
         kept = reserve(budget)
         if left > kept + 1 and not posterior.deterministic:
             tested = self._test(state, posterior, names, effects, left - kept)
             if tested is not None:
                 return tested
         if left > kept + _TUNING and len(names) >= FEWEST and _unsettled(names, effects):
-            return self._screen(state, posterior, names, effects)
+            return self._screen(state, names, effects)
         return self.inner.decide(state, budget)
 
     def _screened(self, state: State, names: list[str]) -> int:
         """Trials of the screening, those that failed for the machine's sake left out."""
         return sum(any(t.proposal.point.get(n) is True for n in names) for t in state.trials.values())
 
-    def _screen(
-        self, state: State, posterior: Posterior, names: list[str], effects: Mapping[str, SwitchEffect]
-    ) -> Decision:
+    def _screen(self, state: State, names: list[str], effects: Mapping[str, SwitchEffect]) -> Decision:
         rng = np.random.default_rng([state.seed, 61, state.next_trial])
         # What surely hurts has been told, and would only drown the others.
         names = [n for n in names if n not in effects or effects[n].hurts < _HARMFUL] or names
         point = next_screening(state, names, state.space.defaults(), rng)
-        row = posterior.rows([point])[0]
-        open_, bits = self._bits(state, posterior, row[None])
         count = sum(point[n] is True for n in names)
         reason = f"screening: {count} of {len(names)} patches on at once, chosen to tell their effects apart"
-        made = propose(
-            state,
-            point,
-            "learn",
-            reason,
-            row=row,
-            posterior=posterior,
-            bits=bits[:, 0] if len(open_.theories) else None,
-            open_=open_,
-        )
-        return Decision((made,), reason)
-
-    def _bits(self, state: State, posterior: Posterior, rows: Array) -> tuple[design.Open, Array]:
-        open_ = design.open_theories(self.beliefs, posterior)
-        if not open_.theories:
-            return open_, np.zeros((0, len(rows)))
-        pending = [t.proposal.point for t in state.pending]
-        return open_, design.lessons(posterior, open_, rows, pending, state.seed + state.next_trial).bits
+        return Decision(foresee(self.beliefs, state, [point], purpose="learn", reason=reason), reason)
 
     # Mirrored pairs
 
@@ -131,26 +109,8 @@ class FactorPolicy:
             tuple(self._arm(state, posterior, live[i], pair, point) for i, n in under_test.items() if n in told)
             for point in points
         ]
-        rows = posterior.rows(points)
-        open_, bits = self._bits(state, posterior, rows)
         reason = f"a mirrored pair: {', '.join(told)} each on in one of the two, by a coin of its own"
-        seed = trial_seed(state, state.next_trial)
-        proposals = tuple(
-            propose(
-                state,
-                point,
-                "verify",
-                reason,
-                i,
-                row=rows[i],
-                posterior=posterior,
-                bits=bits[:, i] if len(open_.theories) else None,
-                open_=open_,
-                seed=seed,
-                arms=arms[i],
-            )
-            for i, point in enumerate(points)
-        )
+        proposals = foresee(self.beliefs, state, points, purpose="verify", reason=reason, arms=arms)
         return Decision(proposals, reason, tuple(new))
 
     def _arm(self, state: State, posterior: Posterior, contrast: Contrast, pair: int, point: Point) -> Arm:

@@ -12,15 +12,21 @@ from knowhy.engine.encoding import Array
 from knowhy.engine.proposals import propose, trial_seed
 from knowhy.model.space import Point
 from knowhy.model.state import State
-from knowhy.model.trial import Proposal, Purpose
+from knowhy.model.trial import Arm, Proposal, Purpose
 
 
 def foresee(
-    beliefs: Beliefs, state: State, points: Sequence[Point], *, purpose: Purpose, reason: str
+    beliefs: Beliefs,
+    state: State,
+    points: Sequence[Point],
+    *,
+    purpose: Purpose,
+    reason: str,
+    arms: Sequence[Sequence[Arm]] = (),
 ) -> tuple[Proposal, ...]:
     """Proposals of trials at ``points`` (complete) on one seed: predicted outcomes, bits, what theories stake.
 
-    The bits of an arm are those of running it alone.
+    The bits of an arm are those of running it alone. ``arms`` are those of each point, where they are in contrasts.
     """
     posterior = beliefs.posterior(state)
     rows = posterior.rows(list(points))
@@ -42,6 +48,7 @@ def foresee(
             bits=bits[:, i],
             open_=open_,
             seed=seed,
+            arms=tuple(arms[i]) if arms else (),
         )
         for i, point in enumerate(points)
     )

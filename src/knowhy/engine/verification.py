@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from knowhy.engine import claims, design, evidence
+from knowhy.engine import claims, evidence
 from knowhy.engine.beliefs import Beliefs
-from knowhy.engine.encoding import Array
+from knowhy.engine.foresight import foresee
 from knowhy.engine.metric_names import goal
 from knowhy.engine.posterior import Posterior
-from knowhy.engine.proposals import propose, trial_seed
 from knowhy.engine.trades import parts
 from knowhy.model.decision import Decision
 from knowhy.model.patch import PATCH_ROLE
@@ -191,30 +190,9 @@ def fresh_round(
         base = posterior.encoder.decode(pool[int(rng.integers(len(pool)))])[0]
     made = _arms(state, contrasts, base, pair)
     made = [made[i] for i in rng.permutation(len(made))]
-    rows = posterior.rows([point for point, _ in made])
-    open_ = design.open_theories(beliefs, posterior)
-    bits: Array = np.zeros((0, len(made)))
-    if open_.theories:
-        pending = [t.proposal.point for t in state.pending]
-        bits = design.lessons(posterior, open_, rows, pending, state.seed + state.next_trial).bits
     reason = _reason(state, posterior, contrasts)
-    seed = trial_seed(state, state.next_trial)
-    proposals = tuple(
-        propose(
-            state,
-            point,
-            "verify",
-            reason,
-            i,
-            row=rows[i],
-            posterior=posterior,
-            bits=bits[:, i],
-            open_=open_,
-            seed=seed,
-            arms=tuple(arms),
-        )
-        for i, (point, arms) in enumerate(made)
-    )
+    points, arms = [point for point, _ in made], [arms for _, arms in made]
+    proposals = foresee(beliefs, state, points, purpose="verify", reason=reason, arms=arms)
     return Decision(proposals, reason, new)
 
 
