@@ -23,7 +23,7 @@ import knowhy
 from knowhy import errors
 from knowhy.compose import discovered
 from knowhy.demo import SCRIPT
-from knowhy.engine import evidence, policy, posterior, predicates, surrogate
+from knowhy.engine import evidence, fitting, policy, posterior, predicates
 from knowhy.engine.claims import forms, parse, render
 from knowhy.execution.emit import RESULT
 from knowhy.faces.cli import COMMANDS, cli
@@ -108,7 +108,7 @@ def constants_block() -> str:
         "of the idle model": posterior.IDLE,
         "of structural models, together": posterior.STRUCTURES,
         "draws": posterior.DRAWS,
-        "hyperparameter particles for each model": surrogate.PARTICLES,
+        "hyperparameter particles for each model": fitting.PARTICLES,
         "settings over which an average is taken": predicates.BACKGROUNDS,
         "levels of a parameter's range": predicates.LEVELS,
         "near, as a share of the range": predicates.NEAR,

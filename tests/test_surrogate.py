@@ -6,12 +6,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from knowhy.engine import surrogate
+from knowhy.engine import fitting, surrogate
 from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.finite import Quadratic
-from knowhy.engine.kernels import Additive, Ard, Family
+from knowhy.engine.fitting import CONSTANT, Data, Fit, Target, fit
+from knowhy.engine.kernels import Additive, Ard, Distances, Family, covariance
 from knowhy.engine.structure import structural_family
-from knowhy.engine.surrogate import CONSTANT, Data, Fit, Particle, condition, draw, fit, moments
+from knowhy.engine.surrogate import Particle, believe, condition, draw, leading, moments
 from knowhy.model.space import Space, real
 from knowhy.model.theory import OnlyThrough
 
@@ -55,15 +56,15 @@ def _mixture(particles: Sequence[Particle], data: Data, at: Array) -> tuple[Arra
 def test_moments_agree_with_a_dense_computation() -> None:
     data, particles = _fitted()
     at = ENCODER.sample(7, 9)
-    kept = [p for p in particles if p.log_weight > -6.0]
+    kept = leading(particles)
     w, means, variances = moments(particles, data, at)
     assert w.sum() == pytest.approx(1.0)
     for p, mean, variance in zip(kept, means, variances, strict=True):
         t = p.theta[1:]
-        k = p.family.covariance(t, p.family.distances(data.rows, data.rows)) + CONSTANT
+        k = covariance(p.family, t, p.family.distances(data.rows, data.rows)) + CONSTANT
         k += (np.exp(2 * p.theta[0]) + 1e-8) * np.eye(len(data))
-        cross = p.family.covariance(t, p.family.distances(data.rows, at)) + CONSTANT
-        own = p.family.covariance(t, p.family.distances(at, at)) + CONSTANT
+        cross = covariance(p.family, t, p.family.distances(data.rows, at)) + CONSTANT
+        own = covariance(p.family, t, p.family.distances(at, at)) + CONSTANT
         assert mean == pytest.approx(cross.T @ np.linalg.solve(k, data.values), rel=1e-6, abs=1e-8)
         dense = np.diag(own - cross.T @ np.linalg.solve(k, cross))
         assert variance == pytest.approx(np.maximum(dense, 1e-10), rel=1e-4, abs=1e-7)
@@ -88,7 +89,7 @@ def test_prior_draws_have_the_prior_covariance() -> None:
     particle = Particle(family, theta, 0.0, np.zeros((0, 0)), np.zeros(0))
     at = ENCODER.sample(10, 1)
     values = np.concatenate([draw([particle], empty, 512, seed)(at) for seed in range(16)])
-    k = family.covariance(theta[1:], family.distances(at, at)) + CONSTANT
+    k = covariance(family, theta[1:], family.distances(at, at)) + CONSTANT
     assert np.abs(np.cov(values.T) - k).max() < 0.15 * k.max()
     assert np.abs(values.mean(axis=0)).max() < 0.1
 
@@ -97,8 +98,8 @@ def test_draws_pass_through_data_without_noise() -> None:
     data = _data(_bowl, 12, 0.0, 5)
     family = Ard("smooth", ENCODER.slices)
     theta = np.r_[np.log(1e-4), family.prior_mean]
-    low = surrogate._factor(family, theta, family.distances(data.rows, data.rows))
-    particle = Particle(family, theta, 0.0, low, surrogate.solve(low, data.values))
+    ((low, alpha),) = surrogate._factors(family, theta[None], data, Distances(data.rows, data.rows))
+    particle = Particle(family, theta, 0.0, low, alpha)
     values = draw([particle], data, 64, 1)(data.rows)
     assert np.abs(values - data.values).max() < 0.01
 
@@ -125,19 +126,46 @@ def test_draws_come_from_each_family_in_proportion_to_its_weight() -> None:
 def test_the_gradient_of_the_fit_equals_finite_differences() -> None:
     data = _data(_bowl, 14, 0.2, 8)
     for family, _ in FAMILIES:
-        mean, sd = surrogate._prior(family)
-        theta = mean + 0.4 * sd * np.random.default_rng(1).standard_normal(len(mean))
-        arguments = (family, family.distances(data.rows, data.rows), data.values, mean, sd)
-        _, gradient = surrogate._objective(theta, *arguments)
-        numeric = [
-            (
-                surrogate._objective(theta + 1e-5 * e, *arguments)[0]
-                - surrogate._objective(theta - 1e-5 * e, *arguments)[0]
-            )
-            / 2e-5
-            for e in np.eye(len(theta))
-        ]
+        target = Target(family, data)
+        theta = target.mean + 0.4 * target.sd * np.random.default_rng(1).standard_normal(len(target.mean))
+        _, gradient = target(theta)
+        numeric = [(target(theta + 1e-5 * e)[0] - target(theta - 1e-5 * e)[0]) / 2e-5 for e in np.eye(len(theta))]
         assert gradient == pytest.approx(numeric, rel=1e-4, abs=1e-5)
+
+
+def test_the_expected_curvature_is_that_of_data_drawn_from_the_model() -> None:
+    """The second derivative averaged over 400 data sets of the model itself; its error falls with their root."""
+    rows = ENCODER.sample(14, 8)
+    for family, _ in FAMILIES:
+        theta = np.r_[np.log(0.3), family.prior_mean]
+        k = covariance(family, theta[1:], family.distances(rows, rows)) + CONSTANT + 0.09 * np.eye(14)
+        values = np.linalg.cholesky(k) @ np.random.default_rng(3).standard_normal((14, 400))
+        total = np.zeros((len(theta), len(theta)))
+        for one in values.T:
+            target = Target(family, Data(rows, one))
+            total += [(target(theta + 1e-4 * e)[1] - target(theta - 1e-4 * e)[1]) / 2e-4 for e in np.eye(len(theta))]
+        expected = Target(family, Data(rows, values[:, 0])).curvature(theta)
+        assert np.abs(total / 400 - expected).max() < 0.15 * np.abs(expected).max()
+        assert np.linalg.eigvalsh(expected).min() > 0
+
+
+def test_nearly_all_of_the_mixture_leads() -> None:
+    _, particles = _fitted()
+    led = leading(particles)
+    weights = np.exp([p.log_weight for p in led])
+    assert weights.sum() >= surrogate.LEADING
+    assert weights.sum() - weights.min() < surrogate.LEADING
+    assert max(p.log_weight for p in particles) == max(p.log_weight for p in led)
+
+
+def test_to_believe_the_data_themselves_changes_nothing() -> None:
+    data, particles = _fitted()
+    again = believe(particles, data)
+    for family in {p.family.name for p in particles}:
+        old, new = ([p for p in ps if p.family.name == family] for ps in (particles, again))
+        for a, b in zip(old, new, strict=True):
+            assert b.log_weight == a.log_weight
+            assert b.alpha == pytest.approx(a.alpha)
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.4])
@@ -173,7 +201,7 @@ def test_reweighting_by_new_data_equals_the_evidence_of_all_data() -> None:
     change = []
     for p in before:
         t = p.theta[1:]
-        k = p.family.covariance(t, p.family.distances(data.rows, data.rows)) + CONSTANT
+        k = covariance(p.family, t, p.family.distances(data.rows, data.rows)) + CONSTANT
         k += (np.exp(2 * p.theta[0]) + 1e-8) * np.eye(16)
         old, new = slice(0, 12), slice(12, 16)
         mean = k[new, old] @ np.linalg.solve(k[old, old], data.values[old])
@@ -192,12 +220,12 @@ def test_the_evidence_is_that_of_a_quadrature_over_the_hyperparameters() -> None
     family = Ard("smooth", (slice(0, 1),))
     data = Data(rows, values)
     found = fit(family, data, None, np.random.default_rng(0)).log_evidence
-    mean, sd = surrogate._prior(family)
+    mean, sd = fitting.prior(family)
     distances = family.distances(rows, rows)
     z = np.linspace(-4, 4, 25)
     step = z[1] - z[0]
     grid = np.array(np.meshgrid(z, z, z)).reshape(3, -1).T
-    logs = surrogate._log_likelihoods(family, mean + sd * grid, distances, values) - 0.5 * np.sum(grid**2, axis=1)
+    logs = fitting._log_likelihoods(family, mean + sd * grid, distances, values) - 0.5 * np.sum(grid**2, axis=1)
     dense = np.log(np.sum(np.exp(logs - logs.max()))) + logs.max() + 3 * np.log(step / np.sqrt(2 * np.pi))
     assert found == pytest.approx(dense, abs=0.5)
 

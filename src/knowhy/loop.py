@@ -145,7 +145,6 @@ class Loop:
             self.hear()
             self.launch()
             self.think()
-            self.launch()
             if not self.running and not self.thinker.busy:
                 if self.due or self.behind:
                     # A thought was dropped, or beliefs lack their last word, whatever the policy's pace.
@@ -208,17 +207,19 @@ class Loop:
             self.refuse_broken(failure, number)
 
     def think(self) -> None:
-        """Write down a thought that is there, and begin the next where there is something to think about."""
+        """Write down a thought that is there, start what it proposes, and begin the next where there is a reason to."""
         self.write(self.thinker.take(0.0 if self.running else 0.25))
+        self.launch()
         if self.thinker.busy:
             return
-        ready = 0 if self.spent() else self.limits.workers + self.ahead()
+        ready = 0 if self.spent() else self.ready()
         if self.due or (not self.idle and len(self.state.pending) < ready):
             budget = Budget(self.limits.trials, self.limits.budget)
             self.thinker.start(self.state, budget, ready, reflect=self.due)
             self.due, self.idle = False, ""
-            if not self.running:
-                self.write(self.thinker.take(0.25))
+            if not self.thinker.aside:
+                self.write(self.thinker.take())
+                self.launch()
 
     def write(self, conclusion: Conclusion | None) -> None:
         """Write down what a thought came to, unless others have gone on in a way that it could not know of."""
@@ -232,17 +233,20 @@ class Loop:
         else:
             self.due = True
 
-    def ahead(self) -> int:
-        """How many trials to have ready for whoever is free next.
+    def ready(self) -> int:
+        """How many trials are to be pending, those that run included: as few as keep the workers busy.
 
-        Each is chosen without what the trials before it will have shown: as few as keep the workers busy.
+        Each is chosen without what the trials before it will have shown. While one of several workers waits, no more
+        than they can take, so that it does not wait for what is decided ahead.
         """
+        workers = self.limits.workers
         last = sorted(t.observation.duration for t in self.state.completed[-9:])
         usual = last[len(last) // 2] if last else 0.0
-        workers = self.limits.workers
         if workers == 1:
-            return int(INSTANT < usual < SLOW)
-        return workers if usual < 2 * workers * self.pace else (workers + 1) // 2
+            return workers + int(INSTANT < usual < SLOW)
+        if len(self.state.pending) < workers:
+            return workers
+        return workers + (workers if usual < 2 * workers * self.pace else (workers + 1) // 2)
 
     def spent(self) -> bool:
         """Whether the time is over."""

@@ -61,6 +61,11 @@ class Thinker:
         self._future: Future[Conclusion] | None = None
 
     @property
+    def aside(self) -> bool:
+        """Whether it thinks on a thread of its own; else a thought is there as soon as it was started."""
+        return self._thread is not None
+
+    @property
     def busy(self) -> bool:
         """Whether a thought was started and not taken yet."""
         return self._future is not None

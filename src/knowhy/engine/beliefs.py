@@ -12,10 +12,10 @@ import numpy as np
 
 from knowhy.engine import claims
 from knowhy.engine.encoding import Encoder
+from knowhy.engine.fitting import Fit
 from knowhy.engine.information import binary_entropy
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import Answer, Bits, Judge
-from knowhy.engine.surrogate import Fit
 from knowhy.errors import SentenceError, SpaceError
 from knowhy.model.events import BeliefsUpdated, Verdict
 from knowhy.model.observation import SAYS_NOTHING

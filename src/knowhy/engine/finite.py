@@ -6,13 +6,13 @@ Source: Box and Wilson 1951.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from knowhy.engine.encoding import Array
-from knowhy.engine.kernels import Features
+from knowhy.engine.kernels import Features, Slopes
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Quadratic:
 
     slices: tuple[slice, ...]
     name: str = "quadratic"
+    measure: str = "products"
     prior_mean: Array = field(init=False)
     prior_sd: Array = field(init=False)
 
@@ -38,27 +39,31 @@ class Quadratic:
         a, b = 2.0 * rows - 1.0, 2.0 * others - 1.0
         return np.stack([a[:, s] @ b[:, s].T for s in self.slices]) if self.slices else np.zeros((0, len(a), len(b)))
 
-    def covariance(self, theta: Array, distances: Array) -> Array:
-        """Covariance matrix (rows by others)."""
-        u = np.tensordot(np.exp(2.0 * theta[:-1][: len(distances)]), distances, axes=1)
-        return np.asarray(u + np.exp(theta[-1]) * u * u)
-
     def covariances(self, thetas: Array, distances: Array) -> Array:
         """Covariance matrices (particles by rows by others)."""
         d, shape = len(distances), distances.shape[1:]
+        thetas = thetas.astype(distances.dtype, copy=False)
         u = np.exp(2.0 * thetas[:, :-1][:, :d]) @ distances.reshape(d, -1)
         return np.asarray((u + np.exp(thetas[:, -1:]) * u * u).reshape(-1, *shape))
 
-    def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
-        """Sums of weights times derivatives by log relevances and log curvature."""
-        relevance = np.exp(2.0 * theta[:-1][: len(distances)])
-        curvature = np.exp(theta[-1])
-        u = np.tensordot(relevance, distances, axes=1)
-        slope = weights * (1.0 + 2.0 * curvature * u)
-        out = np.zeros(len(theta))
-        out[: len(distances)] = 2.0 * relevance * np.tensordot(distances, slope, axes=([1, 2], [0, 1]))
-        out[-1] = curvature * np.sum(weights * u * u)
-        return out
+    def slopes(self, distances: Array) -> Slopes:
+        """Covariance, and its derivatives by log relevances and log curvature."""
+
+        def at(theta: Array) -> tuple[Array, Callable[[], Array]]:
+            relevance, curvature = np.exp(2.0 * theta[:-1][: len(distances)]), np.exp(theta[-1])
+            u = relevance @ distances
+            bent = curvature * u * u
+
+            def derivatives() -> Array:
+                out = np.zeros((len(theta), len(u)))
+                np.multiply(distances, 2.0 + 4.0 * curvature * u, out=out[: len(distances)])
+                out[: len(distances)] *= relevance[:, None]
+                out[-1] = bent
+                return out
+
+            return u + bent, derivatives
+
+        return at
 
     def variance(self, theta: Array, rows: Array) -> Array:
         """Diagonal of the covariance."""
@@ -95,20 +100,18 @@ class Idle:
 
     slices: tuple[slice, ...]
     name: str = "idle"
+    measure: str = "shape"
     prior_mean: Array = field(default_factory=lambda: np.zeros(0))
     prior_sd: Array = field(default_factory=lambda: np.zeros(0))
 
     def distances(self, rows: Array, others: Array) -> Array:
         """Only the shape counts."""
-        return np.zeros((1, len(rows), len(others)))
+        return np.zeros((1, len(rows), len(others)), dtype=rows.dtype)
 
-    def covariance(self, theta: Array, distances: Array) -> Array:
-        """Zero (rows by others)."""
-        return np.zeros(distances.shape[1:])
-
-    def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
-        """Nothing to change."""
-        return np.zeros(0)
+    def slopes(self, distances: Array) -> Slopes:
+        """Zero, with nothing to change."""
+        k, nothing = np.zeros(distances.shape[1]), np.zeros((0, distances.shape[1]))
+        return lambda theta: (k, lambda: nothing)
 
     def variance(self, theta: Array, rows: Array) -> Array:
         """Zero."""
@@ -116,7 +119,7 @@ class Idle:
 
     def covariances(self, thetas: Array, distances: Array) -> Array:
         """Zero (particles by rows by others)."""
-        return np.zeros((len(thetas), *distances.shape[1:]))
+        return np.zeros((len(thetas), *distances.shape[1:]), dtype=distances.dtype)
 
     def basis(self, thetas: Array, rngs: Sequence[np.random.Generator]) -> Features:
         """One feature that is always zero."""

@@ -10,12 +10,12 @@ Sources: Jones et al. 1998 (expected improvement); Ament et al. 2023 (its log, f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from knowhy.engine import hypervolume, opinions, surrogate
 from knowhy.engine.encoding import Array
+from knowhy.engine.fitting import Data
 from knowhy.engine.hypervolume import log_h
 from knowhy.engine.posterior import Posterior
 from knowhy.model.space import Point
@@ -26,22 +26,14 @@ _WAYS, _DRAWS = 48, 96
 
 
 def believe_pending(
-    particles: Sequence[surrogate.Particle], data: surrogate.Data, rows: Array
-) -> tuple[tuple[surrogate.Particle, ...], surrogate.Data]:
+    particles: Sequence[surrogate.Particle], data: Data, rows: Array
+) -> tuple[tuple[surrogate.Particle, ...], Data]:
     """Particles and data in which ``rows`` came out as expected."""
     if not len(rows):
         return tuple(particles), data
     w, means, _ = surrogate.moments(particles, data, rows)
-    grown = surrogate.Data(np.concatenate([data.rows, rows]), np.r_[data.values, w @ means])
-    out = []
-    for p in particles:
-        if p.log_weight <= -6.0:
-            continue
-        k = p.family.covariance(p.theta[1:], p.family.distances(grown.rows, grown.rows)) + surrogate.CONSTANT
-        k[np.diag_indices_from(k)] += p.noise**2 + 1e-8
-        low = surrogate.cholesky(k)
-        out.append(replace(p, cholesky=low, alpha=surrogate.solve(low, grown.values)))
-    return tuple(out), grown
+    grown = Data(np.concatenate([data.rows, rows]), np.r_[data.values, w @ means])
+    return surrogate.believe(surrogate.leading(particles), grown), grown
 
 
 def acquisition(

@@ -19,9 +19,11 @@ import numpy as np
 
 from knowhy.engine.encoding import Array
 
-_SQRT5 = float(np.sqrt(5.0))
+_NEARLY = 0.0025  # the share of the variance that is left to the discrepancy of a structural theory
 
 Features = Callable[[Array], Array]
+Slopes = Callable[[Array], tuple[Array, Callable[[], Array]]]
+"""From hyperparameters to the covariance at given distances (m), and its derivatives (hyperparameters by m)."""
 
 
 class Family(Protocol):
@@ -38,6 +40,11 @@ class Family(Protocol):
         ...
 
     @property
+    def measure(self) -> str:
+        """What kind of distances it takes: families of one measure and the same slices can share them."""
+        ...
+
+    @property
     def prior_mean(self) -> Array:
         """Prior means of the log hyperparameters."""
         ...
@@ -51,12 +58,8 @@ class Family(Protocol):
         """Whatever the covariance needs of two sets of rows, independent of the hyperparameters."""
         ...
 
-    def covariance(self, theta: Array, distances: Array) -> Array:
-        """The covariance matrix (rows by others)."""
-        ...
-
-    def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
-        """Sums of ``weights * dK/dtheta`` for each hyperparameter."""
+    def slopes(self, distances: Array) -> Slopes:
+        """The covariance and its derivatives as functions of the hyperparameters, at ``distances`` (groups by m)."""
         ...
 
     def variance(self, theta: Array, rows: Array) -> Array:
@@ -64,7 +67,7 @@ class Family(Protocol):
         ...
 
     def covariances(self, thetas: Array, distances: Array) -> Array:
-        """The covariance under each of ``thetas`` (particles by rows by others); cheaper than one after another."""
+        """The covariance under each of ``thetas`` (particles by rows by others), in the precision of ``distances``."""
         ...
 
     def basis(self, thetas: Array, rngs: Sequence[np.random.Generator]) -> Features:
@@ -75,20 +78,41 @@ class Family(Protocol):
         ...
 
 
-def _matern(r: Array) -> Array:
-    return (1.0 + _SQRT5 * r + (5.0 / 3.0) * r * r) * np.exp(-_SQRT5 * r)
+class Distances:
+    """Distances between two sets of rows, computed once for families that share their measure."""
+
+    def __init__(self, rows: Array, others: Array) -> None:
+        """Between ``rows`` and ``others``, in their precision."""
+        self._rows, self._others = rows, others
+        self._known: dict[str, Array] = {}
+
+    def __call__(self, family: Family) -> Array:
+        """What ``family`` needs; of all families asked about, slices are the same."""
+        if family.measure not in self._known:
+            self._known[family.measure] = family.distances(self._rows, self._others)
+        return self._known[family.measure]
+
+
+def covariance(family: Family, theta: Array, distances: Array) -> Array:
+    """The covariance matrix (rows by others) under one vector of hyperparameters."""
+    return np.asarray(family.covariances(theta[None], distances)[0])
+
+
+def _matern(squares: Array) -> Array:
+    """Matern-5/2 of squared distances in units of the length."""
+    s = np.sqrt(5.0 * squares)
+    return np.asarray((1.0 + s + s * s / 3.0) * np.exp(-s))
 
 
 def _group_distances(rows: Array, others: Array, slices: Sequence[slice]) -> Array:
-    out = np.empty((len(slices), len(rows), len(others)))
-    for g, s in enumerate(slices):
-        if s.stop - s.start == 1:
-            diff = rows[:, s.start, None] - others[None, :, s.start]
-            np.multiply(diff, diff, out=out[g])
-        else:
-            diff = rows[:, None, s] - others[None, :, s]
-            out[g] = np.einsum("ijk,ijk->ij", diff, diff)
-    return out
+    if not slices:
+        return np.zeros((0, len(rows), len(others)), dtype=rows.dtype)
+    a, b = np.ascontiguousarray(rows.T), np.ascontiguousarray(others.T)
+    squares = a[:, :, None] - b[:, None, :]
+    squares *= squares
+    if all(s.stop - s.start == 1 for s in slices):
+        return squares[slices[0].start : slices[-1].stop]
+    return np.stack([squares[s].sum(axis=0) for s in slices])
 
 
 def _frequencies(rng: np.random.Generator, count: int, columns: int) -> Array:
@@ -124,6 +148,11 @@ class Ard:
         object.__setattr__(self, "prior_mean", np.r_[0.0, np.full(d, length)])
         object.__setattr__(self, "prior_sd", np.r_[0.5, np.full(d, sd)])
 
+    @property
+    def measure(self) -> str:
+        """Squares, or those of the combination."""
+        return "squares" if self.transform is None else self.name
+
     def _map(self, rows: Array) -> Array:
         return rows if self.transform is None else self.transform(rows)
 
@@ -135,40 +164,42 @@ class Ard:
         whole = _group_distances(rows, others, (slice(0, rows.shape[1]),))
         return np.concatenate([out, whole])
 
-    def covariance(self, theta: Array, distances: Array) -> Array:
-        """Covariance matrix (rows by others)."""
-        d = len(self.slices)
-        r2 = np.tensordot(np.exp(-2.0 * theta[1 : 1 + d]), distances[:d], axes=1)
-        k = np.exp(2.0 * theta[0]) * _matern(np.sqrt(r2))
-        if self.transform is not None:
-            k += 0.0025 * np.exp(2.0 * theta[0]) * _matern(2.0 * np.sqrt(distances[d]))
-        return np.asarray(k)
-
     def covariances(self, thetas: Array, distances: Array) -> Array:
         """Covariance matrices (particles by rows by others)."""
         d, shape = len(self.slices), distances.shape[1:]
+        thetas = thetas.astype(distances.dtype, copy=False)
         scales = np.exp(2.0 * thetas[:, :1])
-        r2 = np.exp(-2.0 * thetas[:, 1 : 1 + d]) @ distances[:d].reshape(d, -1)
-        k = scales * _matern(np.sqrt(r2))
+        k = scales * _matern(np.exp(-2.0 * thetas[:, 1 : 1 + d]) @ distances[:d].reshape(d, -1))
         if self.transform is not None:
-            k += (0.0025 * scales) * _matern(2.0 * np.sqrt(distances[d])).ravel()
+            k += (_NEARLY * scales) * _matern(4.0 * distances[d].ravel())
         return np.asarray(k.reshape(-1, *shape))
 
-    def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
-        """Sums of weights times derivatives by log scale and log lengths."""
+    def slopes(self, distances: Array) -> Slopes:
+        """Covariance, and its derivatives by log scale and log lengths."""
         d = len(self.slices)
-        inverse = np.exp(-2.0 * theta[1 : 1 + d])
-        r = np.sqrt(np.tensordot(inverse, distances[:d], axes=1))
-        e = np.exp(2.0 * theta[0] - _SQRT5 * r)
-        out = np.empty(1 + d)
-        out[0] = 2.0 * np.sum(weights * self.covariance(theta, distances))
-        slope = weights * ((5.0 / 3.0) * (1.0 + _SQRT5 * r) * e)
-        out[1:] = inverse * np.tensordot(distances[:d], slope, axes=([1, 2], [0, 1]))
-        return out
+        squares = distances[:d]
+        beside = _NEARLY * _matern(4.0 * distances[d]) if self.transform is not None else 0.0
+
+        def at(theta: Array) -> tuple[Array, Callable[[], Array]]:
+            scale, inverse = np.exp(2.0 * theta[0]), np.exp(-2.0 * theta[1 : 1 + d])
+            s = np.sqrt(5.0 * (inverse @ squares))
+            decay = scale * np.exp(-s)
+            k = (1.0 + s + s * s / 3.0) * decay + scale * beside
+
+            def derivatives() -> Array:
+                out = np.empty((1 + d, len(k)))
+                np.multiply(2.0, k, out=out[0])
+                np.multiply(squares, ((5.0 / 3.0) * (1.0 + s)) * decay, out=out[1:])
+                out[1:] *= inverse[:, None]
+                return out
+
+            return k, derivatives
+
+        return at
 
     def variance(self, theta: Array, rows: Array) -> Array:
         """Diagonal of the covariance."""
-        factor = 1.0 if self.transform is None else 1.0025
+        factor = 1.0 if self.transform is None else 1.0 + _NEARLY
         return np.full(len(rows), factor * np.exp(2.0 * theta[0]))
 
     def basis(self, thetas: Array, rngs: Sequence[np.random.Generator]) -> Features:
@@ -194,6 +225,7 @@ class Additive:
 
     slices: tuple[slice, ...]
     name: str = "additive"
+    measure: str = "squares"
     features: int = 16
     prior_mean: Array = field(init=False)
     prior_sd: Array = field(init=False)
@@ -208,33 +240,36 @@ class Additive:
         """Squared distances by group."""
         return _group_distances(rows, others, self.slices)
 
-    def covariance(self, theta: Array, distances: Array) -> Array:
-        """Covariance matrix (rows by others)."""
-        d = len(self.slices)
-        k = np.zeros(distances.shape[1:])
-        for g in range(d):
-            k += np.exp(2.0 * theta[g]) * _matern(np.sqrt(distances[g]) * np.exp(-theta[d + g]))
-        return k
-
     def covariances(self, thetas: Array, distances: Array) -> Array:
         """Covariance matrices (particles by rows by others)."""
-        d = len(self.slices)
-        k = np.zeros((len(thetas), *distances.shape[1:]))
-        for g in range(d):
-            scaled = np.exp(-thetas[:, d + g])[:, None, None] * np.sqrt(distances[g])
-            k += np.exp(2.0 * thetas[:, g])[:, None, None] * _matern(scaled)
-        return k
+        d, shape = len(self.slices), distances.shape[1:]
+        thetas = thetas.astype(distances.dtype, copy=False)
+        scales, inverse = np.exp(2.0 * thetas[:, :d]), np.exp(-2.0 * thetas[:, d:])
+        flat = distances.reshape(d, -1)
+        k = np.empty((len(thetas), flat.shape[1]), dtype=distances.dtype)
+        for i in range(len(thetas)):
+            np.matmul(scales[i], _matern(inverse[i][:, None] * flat), out=k[i])
+        return np.asarray(k.reshape(-1, *shape))
 
-    def gradient(self, theta: Array, distances: Array, weights: Array) -> Array:
-        """Sums of weights times derivatives by log scales and log lengths."""
+    def slopes(self, distances: Array) -> Slopes:
+        """Covariance, and its derivatives by log scales and log lengths."""
         d = len(self.slices)
-        out = np.empty(2 * d)
-        for g in range(d):
-            r = np.sqrt(distances[g]) * np.exp(-theta[d + g])
-            e = np.exp(2.0 * theta[g] - _SQRT5 * r)
-            out[g] = 2.0 * np.sum(weights * (1.0 + _SQRT5 * r + (5.0 / 3.0) * r * r) * e)
-            out[d + g] = np.sum(weights * (5.0 / 3.0) * r * r * (1.0 + _SQRT5 * r) * e)
-        return out
+        root = np.sqrt(5.0 * distances)
+
+        def at(theta: Array) -> tuple[Array, Callable[[], Array]]:
+            scales = np.exp(2.0 * theta[:d])
+            s = np.exp(-theta[d:])[:, None] * root
+            decay = np.exp(-s)
+            decay *= scales[:, None]
+            third = s * s / 3.0
+            each = (1.0 + s + third) * decay
+
+            def derivatives() -> Array:
+                return np.concatenate([2.0 * each, third * (1.0 + s) * decay])
+
+            return each.sum(axis=0), derivatives
+
+        return at
 
     def variance(self, theta: Array, rows: Array) -> Array:
         """Diagonal of the covariance."""

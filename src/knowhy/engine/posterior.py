@@ -14,6 +14,7 @@ from scipy.special import ndtr
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.finite import Idle, Quadratic
+from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit
 from knowhy.engine.kernels import Additive, Ard, Family
 from knowhy.engine.metric_names import goal
 from knowhy.engine.predicates import Judge
@@ -47,7 +48,7 @@ class Response:
 
     metric: str
     transform: Transform
-    data: surrogate.Data
+    data: Data
     particles: tuple[surrogate.Particle, ...]
     draws: surrogate.Draws
     noise: float
@@ -70,7 +71,7 @@ class Posterior:
         state: State,
         structures: Sequence[OnlyThrough] = (),
         extra: Iterable[str] = (),
-        memory: dict[tuple[object, ...], surrogate.Fit] | None = None,
+        memory: dict[tuple[object, ...], Fit] | None = None,
     ) -> None:
         """Index the trials; responses are fitted when they are asked for.
 
@@ -155,19 +156,19 @@ class Posterior:
         values = self._values(metric)
         seen = fitted_at(len(trials))
         transform = self.units(metric)
-        data = surrogate.Data(self.rows([t.proposal.point for t in trials]), transform.forward(values))
+        data = Data(self.rows([t.proposal.point for t in trials]), transform.forward(values))
         return self._build(metric, transform, data, seen, self.families)
 
     def _build(
         self,
         metric: str,
         transform: Transform,
-        data: surrogate.Data,
+        data: Data,
         seen: int,
         families: Sequence[tuple[Family, float]],
     ) -> Response:
         sign = goal(metric, self.state.objectives)
-        head = _thin(surrogate.Data(data.rows[:seen], data.values[:seen]), _FIT_POINTS, sign, self._seed(metric))
+        head = _thin(Data(data.rows[:seen], data.values[:seen]), _FIT_POINTS, sign, self._seed(metric))
         used = _thin(data, _MOST_POINTS, sign, self._seed(metric))
         # Particles are reweighted by data since the fit only where the fit saw all that came before.
         since = seen if len(head) == seen and len(used) == len(data) else len(used)
@@ -182,7 +183,7 @@ class Posterior:
             found = self._memory.get(place)
             if found is None:
                 rng = np.random.default_rng([self._seed(key), seen])
-                found = surrogate.fit(family, head, start, rng, polish=not repeat)
+                found = fit(family, head, start, rng, polish=not repeat)
                 self._memory[place] = found
             self.fits[key] = (float(seen), *(float(v) for v in found.mode))
             fits.append(found)
@@ -196,9 +197,9 @@ class Posterior:
         if metric not in self._priors:
             families, shares = zip(*self.families, strict=True)
             particles = surrogate.prior_particles(families, shares, self._seed(metric))
-            empty = surrogate.Data(np.zeros((0, self.encoder.columns)), np.zeros(0))
+            empty = Data(np.zeros((0, self.encoder.columns)), np.zeros(0))
             draws = surrogate.draw(particles, empty, DRAWS, self._seed(metric))
-            noise = float(np.exp(surrogate.NOISE_MEAN))
+            noise = float(np.exp(NOISE_MEAN))
             self._priors[metric] = Response(metric, self.units(metric), empty, (), draws, noise)
         return self._priors[metric]
 
@@ -209,7 +210,7 @@ class Posterior:
             return None
         trials = self._ended
         labels = np.array([1.0 if isinstance(t, Completed) else -1.0 for t in trials])
-        data = surrogate.Data(self.rows([t.proposal.point for t in trials]), labels)
+        data = Data(self.rows([t.proposal.point for t in trials]), labels)
         families: list[tuple[Family, float]] = [(Ard("smooth", self.encoder.slices), 0.5)]
         families.append((Quadratic(self.encoder.slices), 0.5))
         return self._build(FAILURE, IDENTITY, data, fitted_at(len(trials)), families)
@@ -321,7 +322,7 @@ def place(row: Array) -> bytes:
     return np.ascontiguousarray(row.round(9) + 0.0).tobytes()
 
 
-def _thin(data: surrogate.Data, keep: int, sign: float, seed: int) -> surrogate.Data:
+def _thin(data: Data, keep: int, sign: float, seed: int) -> Data:
     """At most ``keep`` observations: the best quarter, the latest quarter, and a random share of the rest."""
     n = len(data)
     if n <= keep:
@@ -331,4 +332,4 @@ def _thin(data: surrogate.Data, keep: int, sign: float, seed: int) -> surrogate.
     rest = np.setdiff1d(np.arange(n), fixed)
     extra = np.random.default_rng([seed, n // 50]).choice(rest, keep - len(fixed), replace=False)
     index = np.sort(np.r_[fixed, extra])
-    return surrogate.Data(data.rows[index], data.values[index])
+    return Data(data.rows[index], data.values[index])
