@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowhy.engine import improvement, opinions
+from knowhy.engine import design, improvement, opinions
 from knowhy.engine.mind import Mind
 from knowhy.engine.policy import TheoryPolicy
 from knowhy.engine.standing import FIRST, LEAST, MOST, attention, slots, standings
@@ -91,6 +91,25 @@ def proposed(*theories: tuple[str, float, float, float]) -> list[Event]:
 
 
 # Standing
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 12))
+def test_many_theories_of_a_model_weigh_no_more_than_its_share(count: int) -> None:
+    own = ["raising a from 0.3 to 0.6 lowers val_loss", "raising b from 0.2 to 0.4 lowers val_loss"]
+    said = [f"raising a from 0.1 to {0.3 + 0.05 * i:.2f} lowers val_loss where b >= 0.5" for i in range(count)]
+    joined = [
+        thought(),
+        *(TheoryProposed(Theory(f"T{i}", c, "", (c,), by="builtin"), 0.3) for i, c in enumerate(own, 1)),
+        *(TheoryProposed(Theory(f"T{i}", c, "", (c,), by=BY), 0.3) for i, c in enumerate(said, 3)),
+    ]
+    state = state_of(*joined, trials=4)
+    beliefs = Mind().beliefs
+    open_ = design.open_theories(beliefs, beliefs.posterior(state))
+    its = sum(w for t, w in zip(open_.theories, open_.weights, strict=True) if t.by == BY)
+    others = sum(w for t, w in zip(open_.theories, open_.weights, strict=True) if t.by != BY)
+    if others:
+        assert its <= design.GUEST * attention(state, BY) * others + 1e-9
 
 
 def test_a_record_of_calibration_bits_and_cost() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,14 @@ from knowhy.engine.posterior import Posterior, place
 from knowhy.engine.predicates import Bits
 from knowhy.engine.standing import attention
 from knowhy.model.space import Point, Scalar
+from knowhy.model.state import State
 from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Theory
 from knowhy.model.trial import Predictive, Stake
 
 _POOL, _FANTASIES, _METRICS = 96, 3, 4
 _OPEN = 0.03
 _STAKES = 8
+GUEST = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ def open_theories(beliefs: Beliefs, posterior: Posterior) -> Open:
     """Theories that neither hold nor fail in nearly all draws.
 
     A theory about an objective, or one that a person proposed, counts twice as much as another; all counts are times
-    the attention that the record of the proposer earns.
+    the attention that the record of the proposer earns. However many theories a language model proposes, together they
+    count for no more than a third of what the others count for, times its attention.
     """
     state = posterior.state
     objectives = {o.metric for o in state.objectives}
@@ -68,7 +71,21 @@ def open_theories(beliefs: Beliefs, posterior: Posterior) -> Open:
         weights.append((1.0 if objectives & set(named) or fails else 0.5) * wanted)
         metrics.append(named)
     stacked = np.array(bits) if bits else np.zeros((0, 1), dtype=bool)
-    return Open(tuple(chosen), stacked, np.array(weights), tuple(metrics))
+    shared = _bounded(state, [t.by for t in chosen], np.array(weights), heeded)
+    return Open(tuple(chosen), stacked, shared, tuple(metrics))
+
+
+def _bounded(state: State, by: Sequence[str], weights: Array, heeded: Mapping[str, float]) -> Array:
+    """``weights``, where those of each proposer that is asked for thoughts add up to no more than its share."""
+    out = weights.copy()
+    asked = {thought.by for thought in state.thoughts}
+    own = np.array([name in asked for name in by], dtype=bool)
+    others = float(weights[~own].sum())
+    for name in asked.intersection(by):
+        its = np.array([b == name for b in by])
+        if others > 0.0:
+            out[its] *= min(1.0, GUEST * heeded[name] * others / float(weights[its].sum()))
+    return out
 
 
 def candidates(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) -> Array:

@@ -30,7 +30,7 @@ from knowhy.model.trial import Completed, Failed, Trial
 DRAWS = 512
 FAILURE = "failure"
 SMOOTH, SPARSE, ADDITIVE, QUADRATIC, IDLE, STRUCTURES = 0.25, 0.2, 0.2, 0.15, 0.05, 0.15
-_MOST_POINTS, _FIT_POINTS = 400, 160
+_MOST_POINTS, _FIT_POINTS = 300, 128
 _CLEARLY, _SPARE = 0.9, 24
 
 
