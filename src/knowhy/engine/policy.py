@@ -25,7 +25,8 @@ from knowhy.model.space import Point
 from knowhy.model.state import State
 from knowhy.model.trial import Failed, Proposal, Purpose
 
-LEARN_FIRST, LEARN_LAST = 0.8, 0.1
+LEARN_FIRST = 0.4  # the part of a study in which all that is not verified is to learn
+LEARN_LATER = 0.125  # and the share of learning after it
 ROUNDS = 6  # as many wins in a row certify
 TWO_THEORIES = (60, 100)  # budgets from which one and two theories are verified beside the incumbent
 MENDABLE = ("exit", "no_metric", "setup", "patch", "tampered")
@@ -149,7 +150,7 @@ class TheoryPolicy:
         return design.lessons(posterior, open_, rows, pending, seed)
 
     def _wants_to_learn(self, state: State, budget: Budget) -> bool:
-        """Whether learning is behind its share, which falls linearly over the budget."""
+        """Whether learning is behind its share, which falls over the budget."""
         made = [t.proposal for t in state.trials.values()]
         # What is spread out at the start, before there is a choice, does not count.
         learned = sum(p.purpose == "learn" and p.expected_bits > 0 for p in made)
@@ -242,11 +243,10 @@ def reserve(budget: Budget, *, deterministic: bool = False) -> int:
 
 
 def learning_share(progress: float) -> float:
-    """The share of learning up to ``progress`` (0 to 1): it falls in proportion to what is spent, to a small rest."""
-    turn = LEARN_FIRST - LEARN_LAST
-    if progress <= turn:
-        return LEARN_FIRST - 0.5 * progress
-    return (LEARN_FIRST * turn - 0.5 * turn**2 + LEARN_LAST * (progress - turn)) / progress
+    """The share of learning up to ``progress`` (0 to 1): all of it at first, then few; who knows more improves faster."""
+    if progress <= LEARN_FIRST:
+        return 1.0
+    return (LEARN_FIRST + LEARN_LATER * (progress - LEARN_FIRST)) / progress
 
 
 def _progress(state: State, budget: Budget) -> float:
