@@ -144,10 +144,9 @@ def lessons(posterior: Posterior, open_: Open, rows: Array, pending: Sequence[Po
     if posterior.failure is not None:
         success = posterior.success(rows)
         bits *= success
-        fails = posterior.failure.draws(rows) < 0
         about = [i for i, m in enumerate(open_.metrics) if not m]
         if about:
-            bits[about] = failure_information(open_.bits[about], fails)
+            bits[about] = failure_information(open_.bits[about], posterior.failure.failing(rows))
     return Lesson(rows, bits, open_.weights @ bits)
 
 

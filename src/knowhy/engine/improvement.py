@@ -23,6 +23,7 @@ from knowhy.model.space import Point
 _POOL, _ROUNDS, _TOP = 512, 5, 6
 _PAIRINGS = 6
 _WAYS, _DRAWS = 48, 96
+_HARDLY = 0.05  # probability of success from which on a configuration is avoided beyond what it costs
 
 
 def believe_pending(
@@ -48,7 +49,9 @@ def acquisition(
     gain = _several(posterior, waiting, rng) if several else _single(posterior, waiting)
 
     def score(rows: Array) -> Array:
-        out = gain(rows) + np.log(np.maximum(posterior.success(rows), 1e-9))
+        success = np.maximum(posterior.success(rows), 1e-9)
+        # What models promise where nothing has ever run is boundless: small hopes count less than their share.
+        out = gain(rows) + np.log(success) + np.log(success / (success + _HARDLY))
         if tilt is not None:
             out = out + opinions.favour(posterior, tilt, posterior.candidates[1], rows)
         for c in posterior.state.constraints:

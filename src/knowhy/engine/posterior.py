@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtr
 
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
@@ -20,15 +19,15 @@ from knowhy.engine.metric_names import goal
 from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
+from knowhy.engine.success import Success
 from knowhy.engine.surface import Remembered, Surface
 from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
-from knowhy.model.theory import OnlyThrough
+from knowhy.model.theory import FailsWhen, OnlyThrough
 from knowhy.model.trial import Completed, Failed, Trial
 
 DRAWS = 512
-FAILURE = "failure"
 SMOOTH, SPARSE, ADDITIVE, QUADRATIC, IDLE, STRUCTURES = 0.25, 0.2, 0.2, 0.15, 0.05, 0.15
 _MOST_POINTS, _FIT_POINTS = 300, 128
 _CLEARLY, _SPARE = 0.9, 24
@@ -62,14 +61,14 @@ class Response:
 class Posterior:
     """Everything the engine believes after the trials of ``state``.
 
-    ``extra`` names parameters to encode although they never varied; ``structures`` are structural
-    claims that enter as models of their own. ``fits`` afterwards holds the modes found (by metric and family).
+    ``extra`` names parameters to encode although they never varied; ``structures`` are claims
+    that enter as models of their own. ``fits`` afterwards holds the modes found (by metric and family).
     """
 
     def __init__(
         self,
         state: State,
-        structures: Sequence[OnlyThrough] = (),
+        structures: Sequence[OnlyThrough | FailsWhen] = (),
         extra: Iterable[str] = (),
         memory: dict[tuple[object, ...], Fit] | None = None,
     ) -> None:
@@ -79,7 +78,8 @@ class Posterior:
         """
         self.state = state
         self._memory = {} if memory is None else memory
-        self.structures = tuple(structures)
+        self.structures = tuple(c for c in structures if isinstance(c, OnlyThrough))
+        self.limits = tuple(c for c in structures if isinstance(c, FailsWhen))
         ended: list[Trial] = [state.trials[i] for i in state.order]
         self._ended = [t for t in ended if not (isinstance(t, Failed) and t.failure.kind in SAYS_NOTHING)]
         self.completed = [t for t in self._ended if isinstance(t, Completed)]
@@ -204,23 +204,25 @@ class Posterior:
         return self._priors[metric]
 
     @cached_property
-    def failure(self) -> Response | None:
-        """The latent that is +1 where trials succeed and -1 where they fail; None while none has failed."""
-        if not self.failed:
+    def failure(self) -> Success | None:
+        """Where trials succeed; None while none has failed and nobody has said when they do."""
+        if not self.failed and not self.limits:
             return None
-        trials = self._ended
-        labels = np.array([1.0 if isinstance(t, Completed) else -1.0 for t in trials])
-        data = Data(self.rows([t.proposal.point for t in trials]), labels)
-        families: list[tuple[Family, float]] = [(Ard("smooth", self.encoder.slices), 0.5)]
-        families.append((Quadratic(self.encoder.slices), 0.5))
-        return self._build(FAILURE, IDENTITY, data, fitted_at(len(trials)), families)
+        rows = self.rows([t.proposal.point for t in self._ended])
+        kinds = [t.failure.kind if isinstance(t, Failed) else None for t in self._ended]
+        return Success(self.encoder, rows, kinds, self.limits, DRAWS, self._seed("failure"))
+
+    @cached_property
+    def failure_prior(self) -> Success:
+        """The same before any data."""
+        rows = np.zeros((0, self.encoder.columns))
+        return Success(self.encoder, rows, (), self.limits, DRAWS, self._seed("failure"))
 
     def success(self, rows: Array) -> Array:
         """Probability that a trial at each of ``rows`` does not fail."""
-        if self.failure is None:
+        if not self.failed or self.failure is None:
             return np.ones(len(rows))
-        w, mean, var = surrogate.moments(self.failure.particles, self.failure.data, rows)
-        return np.asarray(w @ ndtr(mean / np.sqrt(var + 0.1)))
+        return self.failure.probability(rows)
 
     def expected(self, metric: str, rows: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (without noise) of ``metric`` at ``rows``, in standard units."""
@@ -310,9 +312,8 @@ class Posterior:
         chosen = {m: (self.prior(m) if prior else self.response(m)).surface for m in metrics}
         default = self.rows([self.state.space.defaults()])[0]
         best = self.rows([self.incumbent.proposal.point])[0] if self.incumbent and not prior else default
-        failure = self.failure.surface if self.failure and not prior else None
-        if prior:
-            failure = self.prior(FAILURE).surface
+        success = self.failure_prior if prior else self.failure
+        failure = success.surface if success else None
         signs = {m: goal(m, self.state.objectives) for m in chosen}
         return Judge(self.encoder, chosen, signs, default, best, failure, self.state.seed)
 
