@@ -27,6 +27,7 @@ Names = tuple[tuple[str, ...], tuple[str, ...]]
 """The parameters that are multiplied, and those that are divided by."""
 
 SINGLE, PRODUCT, RATIO = 0.5, 0.3, 0.2
+UPWARD = 0.8
 NAMED = 0.4  # the share of the prior that is left to limits that theories name
 FAR = ((4.0, 0.05), (2.0, 1.0))  # beta priors of the rate of failure beyond a limit: nearly all, or many
 FAR_SHARES = (0.75, 0.25)
@@ -92,7 +93,11 @@ class Features:
         if spoken:
             extra = np.bincount(list(dict.fromkeys(spoken)), minlength=len(prior))
             prior = (1.0 - NAMED) * prior / prior.sum() + NAMED * extra / extra.sum()
-        self.log_prior = np.log(np.maximum(prior / prior.sum(), 1e-300))
+        with np.errstate(divide="ignore"):
+            self.log_prior = np.log(prior / prior.sum())
+        # Too much of two things together is a common reason, too little of both is not.
+        much = np.array([UPWARD if len(times) > 1 else 0.5 for times, _ in self.names])
+        self.log_sides = np.log(np.array([1.0 - much, much]))
         low = np.r_[np.zeros(width), [np.log(d.low) for _, d in self._logs]]
         high = np.r_[np.ones(width), [np.log(d.high) for _, d in self._logs]]
         up, down = np.maximum(self._map, 0.0), np.minimum(self._map, 0.0)
@@ -202,7 +207,8 @@ def positions(features: Features, seen: Labelled) -> tuple[Positions, ...]:
 def _prior_of(features: Features, p: Positions, cell: int) -> float:
     """The log prior of one cell, that of the limits before it included."""
     length = (p.edges[cell + 1] - p.edges[cell]) / max(features.high[p.feature] - features.low[p.feature], 1e-12)
-    return float(features.log_prior[p.feature] + np.log(0.5 * max(length, 1e-12)))
+    side = features.log_sides[int(p.above), p.feature]
+    return float(features.log_prior[p.feature] + side + np.log(max(length, 1e-12)))
 
 
 def _beyond(values: Array, limits: Sequence[Limit]) -> Bits:
@@ -227,12 +233,12 @@ def _search(features: Features, seen: Labelled, fixed: tuple[Limit, ...], log_sh
     fails, fine = int(failed.sum()), n - int(failed.sum())
     table = _Table(len(seen.failed))
     with np.errstate(divide="ignore"):
-        prior = features.log_prior[:, None] + np.log(0.5 * lengths) + log_share
+        prior = features.log_prior[:, None] + np.log(lengths) + log_share
     sides = ((True, fails - below, fine - passed), (False, below, passed))
     out: list[Positions] = []
     for above, inside_failed, inside_fine in sides:
         outside = (fails - inside_failed, fine - inside_fine)
-        base = prior + table(NEAR, *outside)
+        base = prior + features.log_sides[int(above)][:, None] + table(NEAR, *outside)
         inside = (inside_failed + far_failed, inside_fine + far_fine)
         logs = np.stack(
             [base + table(far, *inside) + np.log(share) for far, share in zip(FAR, FAR_SHARES, strict=True)]

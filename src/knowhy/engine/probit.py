@@ -114,8 +114,9 @@ def _curvature(k: Array, signs: Array, centred: Array) -> tuple[Array, Array, Ar
 
 def chance(family: Ard, fits: Sequence[Fit], shares: Array, rows: Array, at: Array) -> Array:
     """The probability of success at rows ``at`` under ``fits`` (weighted by ``shares``), given trials at ``rows``."""
-    if not fits:
-        return np.zeros(len(at))
+    if not len(rows):
+        sds = np.sqrt(1.0 + CONSTANT + np.array([family.variance(f.theta, at) for f in fits]))
+        return np.asarray(shares @ ndtr(MEAN / sds))
     thetas = np.array([f.theta for f in fits])
     cross = family.covariances(thetas, family.distances(rows, at)) + CONSTANT
     out = np.zeros(len(at))
