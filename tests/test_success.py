@@ -153,7 +153,7 @@ def test_each_way_of_failing_has_its_limit() -> None:
     learned = _success(fails, 40)
     assert len(learned.causes) == 2
     assert _brier(learned, fails) < 0.04
-    together = [("nan" if fails(p) else None) for p in _points(40)]
+    together: list[FailureKind | None] = ["nan" if fails(p) else None for p in _points(40)]
     rows = ENCODER.encode(_points(40))
     mixed = Success(ENCODER, rows, together, (), 512, 0)
     assert any(p.fixed for p in mixed.causes[0].limits), "two limits explain what one cannot"

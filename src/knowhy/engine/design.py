@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knowhy.engine import claims
+from knowhy.engine import claims, places
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
 from knowhy.engine.information import failure_information, information, pending_weights
@@ -16,10 +16,11 @@ from knowhy.engine.predicates import Bits
 from knowhy.engine.standing import attention
 from knowhy.model.space import Point, Scalar
 from knowhy.model.state import State
-from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Theory
+from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Lies, Theory
 from knowhy.model.trial import Predictive, Stake
 
 _POOL, _FANTASIES, _METRICS = 96, 3, 4
+_PLACES = 24
 _OPEN = 0.03
 _STAKES = 8
 GUEST = 1 / 3
@@ -98,6 +99,9 @@ def candidates(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) -
     rows += [encoder.neighbours(best, 24, 0.25, rng), encoder.neighbours(default, 24, 0.35, rng)]
     for theory in open_.theories:
         for claim in beliefs.claims(posterior.state, theory.claims):
+            if isinstance(claim, Lies):
+                rows.append(places.squeezed(encoder, claim.bounds, _PLACES, seed))
+                continue
             for name, values in _settings(posterior, claim):
                 g = encoder.index(name)
                 columns = np.array([encoder.encode_value(g, v) for v in values])

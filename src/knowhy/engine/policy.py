@@ -15,6 +15,7 @@ import numpy as np
 
 from knowhy.engine import design, improvement, opinions
 from knowhy.engine.beliefs import Beliefs
+from knowhy.engine.elsewhere import abroad
 from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior, place
 from knowhy.engine.proposals import improve_reason, learn_reason, propose, trial_seed
@@ -115,6 +116,8 @@ class TheoryPolicy:
         option = _option("improve", posterior, rows[at], float(improve_lesson.total[at]), gain)
         considered.append(option)
         wants = self._wants_to_learn(state, budget)
+        if wants and (away := abroad(self.beliefs, posterior, open_, pending, budget.trials, seed)) is not None:
+            return replace(away, considered=tuple(considered))
         learn = self._best_lesson(posterior, open_, pending, seed, budget, score, asked)
         if learn is not None:
             chosen_rows, bits, per_theory = learn
