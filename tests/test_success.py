@@ -102,7 +102,7 @@ def test_laplace_agrees_with_integration() -> None:
     at = np.array([[0.1], [0.25], [0.7]])
     rng = np.random.default_rng(0)
     both = np.concatenate([rows, at])
-    k = family.covariance(theta[0], family.distances(both, both)) + 1.0
+    k = family.covariances(theta, family.distances(both, both))[0] + 1.0
     latent = probit.MEAN + rng.standard_normal((400_000, 6)) @ np.linalg.cholesky(k + 1e-9 * np.eye(6)).T
     weight = np.prod(ndtr(np.where(failed, -1, 1) * latent[:, :3]), axis=1)
     assert fit.log_evidence == pytest.approx(np.log(weight.mean()), abs=0.1)

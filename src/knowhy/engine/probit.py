@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from scipy.special import log_ndtr, ndtr
 
 from knowhy.engine.encoding import Array
+from knowhy.engine.fitting import CONSTANT, cholesky, half_solve, solve
 from knowhy.engine.kernels import Ard, Features
 from knowhy.engine.predicates import Bits
-from knowhy.engine.surrogate import CONSTANT, cholesky, half_solve, solve
+
+Single = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 MEAN = 1.0  # of the latent: a configuration of which nothing is known is more likely to run than not
 _STEPS, _CLOSE = 12, 1e-3
@@ -135,19 +138,21 @@ class Latents:
     thetas: Array
     counts: tuple[int, ...]
     features: Features
-    priors: tuple[Array, ...]
-    updates: tuple[Array, ...]
+    priors: tuple[Single, ...]
+    updates: tuple[Single, ...]
     rows: Array
 
     def __call__(self, at: Array) -> Array:
         """The latent at rows ``at`` (draws by rows)."""
-        phi = self.features(at)
+        # Single precision is fast, and far below what random features resolve.
+        single, rows = cast(Array, at.astype(np.float32)), cast(Array, self.rows.astype(np.float32))
+        phi = self.features(single)
         cross = None
         if len(self.rows):
-            cross = self.family.covariances(self.thetas, self.family.distances(self.rows, at)) + CONSTANT
+            cross = self.family.covariances(self.thetas, self.family.distances(rows, single)) + np.float32(CONSTANT)
         out = []
         for i, (prior, update) in enumerate(zip(self.priors, self.updates, strict=True)):
-            part = MEAN + prior[:-1].T @ phi[i].T + np.sqrt(CONSTANT) * prior[-1][:, None]
+            part = prior[:-1].T @ phi[i].T + (MEAN + np.sqrt(CONSTANT) * prior[-1])[:, None]
             out.append(part if cross is None else part + update.T @ cross[i])
         return np.concatenate(out) if out else np.zeros((0, len(at)))
 
@@ -168,14 +173,14 @@ def draw(
     priors, updates = [], []
     for i, (f, count) in enumerate(chosen):
         prior = rng.standard_normal((known.shape[2] + 1, count))
-        priors.append(prior)
+        priors.append(prior.astype(np.float32))
         if not len(rows):
-            updates.append(np.zeros((0, count)))
+            updates.append(np.zeros((0, count), dtype=np.float32))
             continue
         fantasy = known[i] @ prior[:-1] + np.sqrt(CONSTANT) * prior[-1]
         fantasy += rng.standard_normal((len(rows), count)) / f.root[:, None]
         # Pseudo-targets have the variance of the noise that the curvature of the likelihood amounts to.
         target = f.latent + f.pull / f.root**2
         gap = f.root[:, None] * (target[:, None] - fantasy)
-        updates.append(f.root[:, None] * solve(f.low, gap))
+        updates.append((f.root[:, None] * solve(f.low, gap)).astype(np.float32))
     return Latents(family, thetas, tuple(c for _, c in chosen), features, tuple(priors), tuple(updates), rows)
