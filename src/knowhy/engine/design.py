@@ -139,10 +139,14 @@ def lessons(posterior: Posterior, open_: Open, rows: Array, pending: Sequence[Po
     for metric in _main_metrics(open_):
         about = [i for i, m in enumerate(open_.metrics) if metric in m]
         response = posterior.response(metric)
-        values = response.draws(rows)
         noise = max(response.noise, 0.02)
+        # Where the noise is twice as large, a look tells as much as one at half of the differences.
+        values = response.draws(rows) / response.louder(rows)
         rng = np.random.default_rng([seed, 31])
-        tilts = None if waiting is None else pending_weights(response.draws(waiting), noise, _FANTASIES, rng)
+        tilts = None
+        if waiting is not None:
+            awaited = response.draws(waiting) / response.louder(waiting)
+            tilts = pending_weights(awaited, noise, _FANTASIES, rng)
         found = information(open_.bits[about], values, noise, rng, tilts)
         bits[about] = np.maximum(bits[about], found)
     if posterior.failure is not None:
@@ -196,12 +200,13 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
     for metric in _main_metrics(open_):
         about = [i for i, m in enumerate(open_.metrics) if metric in m]
         response = posterior.response(metric)
-        values = response.draws(stacked.reshape(-1, encoder.columns)).reshape(-1, len(pairs), 2)
+        flat = stacked.reshape(-1, encoder.columns)
+        values = response.draws(flat).reshape(-1, len(pairs), 2)
+        louder = np.sqrt((response.louder(flat) ** 2).reshape(-1, 2).mean(axis=1))
         rng = np.random.default_rng([seed, 41])
         noise = max(response.noise, 0.02) * np.sqrt(2.0)
-        bits[about] = np.maximum(
-            bits[about], information(open_.bits[about], values[..., 1] - values[..., 0], noise, rng)
-        )
+        change = (values[..., 1] - values[..., 0]) / louder
+        bits[about] = np.maximum(bits[about], information(open_.bits[about], change, noise, rng))
     if posterior.failure is not None:
         bits *= posterior.success(stacked.reshape(-1, encoder.columns)).reshape(-1, 2).prod(axis=1)
     return stacked, open_.weights @ bits, bits
@@ -222,16 +227,17 @@ def predictions(posterior: Posterior, row: Array) -> tuple[Predictive, ...]:
         response = posterior.response(objective.metric)
         if response.particles:
             mean, sd = posterior.expected(objective.metric, row[None])
-            out.append(_predictive(posterior, objective.metric, float(mean[0]), float(sd[0])))
+            out.append(_predictive(posterior, objective.metric, row, float(mean[0]), float(sd[0])))
     return tuple(out)
 
 
-def _predictive(posterior: Posterior, metric: str, mean: float, sd: float) -> Predictive:
+def _predictive(posterior: Posterior, metric: str, row: Array, mean: float, sd: float) -> Predictive:
     response = posterior.response(metric)
     t = response.transform
     # The scale itself is estimated: a Student-t with as many degrees of freedom has wider tails.
     known = max(posterior.distinct, 3)
-    spread = float(np.hypot(sd, response.noise)) * t.scale * float(np.sqrt(known / (known - 2)))
+    noise = response.noise * float(response.louder(row[None])[0])
+    spread = float(np.hypot(sd, noise)) * t.scale * float(np.sqrt(known / (known - 2)))
     return Predictive(metric, t.centre + t.scale * mean, max(spread, 1e-12), t.log)
 
 
@@ -254,8 +260,8 @@ def stakes(posterior: Posterior, open_: Open, row: Array, bits: Array) -> tuple[
                 open_.theories[i].id,
                 float(holds.mean()),
                 float(bits[i]),
-                _predictive(posterior, metric, float(yes.mean()), float(yes.std())),
-                _predictive(posterior, metric, float(no.mean()), float(no.std())),
+                _predictive(posterior, metric, row, float(yes.mean()), float(yes.std())),
+                _predictive(posterior, metric, row, float(no.mean()), float(no.std())),
             )
             if best is None or apart > best[0]:
                 best = (float(apart), stake)

@@ -33,7 +33,8 @@ def believe_pending(
     if not len(rows):
         return tuple(particles), data
     w, means, _ = surrogate.moments(particles, data, rows)
-    grown = Data(np.concatenate([data.rows, rows]), np.r_[data.values, w @ means])
+    louder = np.r_[np.broadcast_to(data.louder, len(data)), np.ones(len(rows))]
+    grown = Data(np.concatenate([data.rows, rows]), np.r_[data.values, w @ means], louder)
     return surrogate.believe(surrogate.leading(particles), grown), grown
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.finite import Idle, Quadratic
-from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit
+from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit, thin
 from knowhy.engine.kernels import Additive, Ard, Family
 from knowhy.engine.metric_names import goal
+from knowhy.engine.noise import FEWEST, Loudness, weighed
 from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
@@ -51,6 +52,11 @@ class Response:
     particles: tuple[surrogate.Particle, ...]
     draws: surrogate.Draws
     noise: float
+    loudness: Loudness | None = None
+
+    def louder(self, rows: Array) -> Array:
+        """The standard deviation of the noise at ``rows`` in units of ``noise``, the usual one; tails count."""
+        return np.ones(len(rows)) if self.loudness is None else self.loudness.sd(rows)
 
     @cached_property
     def surface(self) -> Surface:
@@ -168,29 +174,40 @@ class Posterior:
         families: Sequence[tuple[Family, float]],
     ) -> Response:
         sign = goal(metric, self.state.objectives)
-        head = _thin(Data(data.rows[:seen], data.values[:seen]), _FIT_POINTS, sign, self._seed(metric))
-        used = _thin(data, _MOST_POINTS, sign, self._seed(metric))
+        head = thin(Data(data.rows[:seen], data.values[:seen]), _FIT_POINTS, sign, self._seed(metric))
+        used = thin(data, _MOST_POINTS, sign, self._seed(metric))
         # Particles are reweighted by data since the fit only where the fit saw all that came before.
         since = seen if len(head) == seen and len(used) == len(data) else len(used)
-        fits = []
-        for family, _ in families:
-            key = f"{metric}|{family.name}"
-            known = self.state.fits.get(key)
-            # The first number of a recorded fit is how many observations it had: the same fit is not repeated.
-            start = np.array(known[1:]) if known else None
-            repeat = bool(known) and known is not None and int(known[0]) == seen
-            place = (key, seen, self.encoder, transform)
-            found = self._memory.get(place)
-            if found is None:
-                rng = np.random.default_rng([self._seed(key), seen])
-                found = fit(family, head, start, rng, polish=not repeat)
-                self._memory[place] = found
-            self.fits[key] = (float(seen), *(float(v) for v in found.mode))
-            fits.append(found)
+        head, used, louder = self._weighed(metric, transform, head, used, seen)
+        fits = [self._fitted(f"{metric}|{family.name}", family, transform, head, seen) for family, _ in families]
         particles = surrogate.condition(fits, [share for _, share in families], since, used)
         draws = surrogate.draw(particles, used, DRAWS, self._seed(metric))
         noise = float(np.sqrt(sum(np.exp(p.log_weight) * p.noise**2 for p in particles)))
-        return Response(metric, transform, used, particles, draws, noise)
+        return Response(metric, transform, used, particles, draws, noise, louder)
+
+    def _fitted(self, key: str, family: Family, transform: Transform, head: Data, seen: int) -> Fit:
+        """The fit of ``family`` to the first ``seen`` observations (``head``, where there are many)."""
+        known = self.state.fits.get(key)
+        # The first number of a recorded fit is how many observations it had: the same fit is not repeated.
+        start = np.array(known[1:]) if known else None
+        repeat = bool(known) and known is not None and int(known[0]) == seen
+        place = (key, seen, self.encoder, transform)
+        found = self._memory.get(place)
+        if found is None:
+            rng = np.random.default_rng([self._seed(key), seen])
+            found = fit(family, head, start, rng, polish=not repeat)
+            self._memory[place] = found
+        self.fits[key] = (float(seen), *(float(v) for v in found.mode))
+        return found
+
+    def _weighed(
+        self, metric: str, transform: Transform, head: Data, used: Data, seen: int
+    ) -> tuple[Data, Data, Loudness | None]:
+        """``head`` and ``used`` with the noise that each observation has, and how it changes over the space."""
+        if len(head) < FEWEST or self.deterministic:
+            return head, used, None
+        smooth = self._fitted(f"{metric}|noise", Ard("smooth", self.encoder.slices), transform, head, seen)
+        return weighed(smooth, head, used)
 
     def prior(self, metric: str) -> Response:
         """The response before any data, in the units that the data have given the metric."""
@@ -321,16 +338,3 @@ class Posterior:
 def place(row: Array) -> bytes:
     """A key for the configuration of an encoded row."""
     return np.ascontiguousarray(row.round(9) + 0.0).tobytes()
-
-
-def _thin(data: Data, keep: int, sign: float, seed: int) -> Data:
-    """At most ``keep`` observations: the best quarter, the latest quarter, and a random share of the rest."""
-    n = len(data)
-    if n <= keep:
-        return data
-    best = np.argsort(sign * data.values)[: keep // 4]
-    fixed = np.union1d(best, np.arange(n - keep // 4, n))
-    rest = np.setdiff1d(np.arange(n), fixed)
-    extra = np.random.default_rng([seed, n // 50]).choice(rest, keep - len(fixed), replace=False)
-    index = np.sort(np.r_[fixed, extra])
-    return Data(data.rows[index], data.values[index])
