@@ -19,11 +19,14 @@ from knowhy.engine.proposals import propose
 from knowhy.model.decision import Decision
 from knowhy.model.space import Interval, Point
 from knowhy.model.theory import Bound, Lies, Theory
+from knowhy.model.trial import Completed, Proposal
 
 OFTEN = 0.5  # of the trials that learn, for all such regions together
 FIRST, MOST = 2, 0.1  # visits to one region: whatever is believed, and as a share of the budget while it is open
 _OPEN = 0.03
 _APART, _MANY = 0.2, 0.34
+_KNOWN = 0.5
+_BETTER = 0.7
 _ROWS = 128
 
 
@@ -73,9 +76,13 @@ def abroad(
         return None
     likely = new[posterior.success(new) >= 0.5]
     new = likely if len(likely) else new
-    # What promises most is what is most like the best known: the regime most unlike it, and those visited, tells more.
-    known = np.concatenate([home, rows[visits.any(axis=0)]])
-    row = new[int(np.argmax(_unlike(places.edges(posterior.encoder, bounds), new, known)))]
+    promise = _promise(posterior, [p for p, here in zip(since, visits[at], strict=True) if here])
+    if promise is not None:
+        row = _near(posterior, promise, waiting, np.random.default_rng([seed, 73]))
+    else:
+        # What promises most is what is most like the best known: what is most unlike it, and what was visited, tells.
+        known = np.concatenate([home, rows[visits.any(axis=0)]])
+        row = new[int(np.argmax(_unlike(places.edges(posterior.encoder, bounds), new, known)))]
     bits = design.lessons(posterior, open_, row[None], pending, seed).bits[:, 0]
     reason = (
         f"to look elsewhere: the best known is not where {theory.id} (belief {belief:.2f}) has it, "
@@ -103,6 +110,31 @@ def _regime(posterior: Posterior, bounds: Sequence[Bound], count: int, seed: int
     return encoder.snap(encoder.rule_out(rows))
 
 
+def _promise(posterior: Posterior, visits: Sequence[Proposal]) -> Array | None:
+    """The row of the visit that came out best against what was expected of it, where that is clearly better."""
+    objective = posterior.state.objective
+    found: tuple[float, Proposal] | None = None
+    for p in visits:
+        trial = posterior.state.trials[p.trial]
+        expected = next((e for e in p.predictions if e.metric == objective.metric), None)
+        if not isinstance(trial, Completed) or expected is None or expected.log:
+            continue
+        surprise = objective.sign * (trial.observation.metrics[objective.metric] - expected.mean) / expected.sd
+        if surprise < -_BETTER and (found is None or surprise < found[0]):
+            found = surprise, p
+    return None if found is None else posterior.rows([found[1].point])[0]
+
+
+def _near(posterior: Posterior, row: Array, waiting: set[bytes], rng: np.random.Generator) -> Array:
+    """A row around ``row`` that may well be better: its model is new there, and what it does not know counts for it."""
+    objective = posterior.state.objective
+    around = posterior.encoder.snap(posterior.encoder.neighbours(row, _ROWS, 0.12, rng))
+    kept = [r for r in around if place(r) not in waiting and place(r) not in posterior.runs]
+    rows = np.array(kept) if kept else around
+    mean, sd = posterior.expected(objective.metric, rows)
+    return np.asarray(rows[int(np.argmin(objective.sign * mean - sd))])
+
+
 def _unlike(bounds: tuple[Array, Array], rows: Array, visited: Array) -> Array:
     """How many columns of each row lie in another half of what is left: on average over the visits, and at least."""
     middle = 0.5 * (bounds[0] + bounds[1])
@@ -113,11 +145,16 @@ def _unlike(bounds: tuple[Array, Array], rows: Array, visited: Array) -> Array:
 def _regions(beliefs: Beliefs, posterior: Posterior) -> list[_Region]:
     """The theories that have the best of all away from the best known, the likeliest first."""
     assert posterior.incumbent is not None
+    state = posterior.state
     home = posterior.rows([posterior.incumbent.proposal.point])
     found = []
-    for theory in posterior.state.theories.values():
+    for theory in state.theories.values():
         bounds = _region(beliefs, posterior, theory)
-        if bounds is not None and not places.inside(posterior.encoder, bounds, home)[0]:
+        if bounds is None or places.inside(posterior.encoder, bounds, home)[0]:
+            continue
+        before = posterior.rows([t.proposal.point for n, t in state.trials.items() if n <= theory.after])
+        # Where a good share of the trials had been when it was said, nobody has to go for want of having been there.
+        if not len(before) or places.inside(posterior.encoder, bounds, before).mean() < _KNOWN:
             found.append(_Region(theory, bounds, posterior.state.beliefs.get(theory.id, 0.5)))
     return sorted(found, key=lambda r: -r.belief)
 
