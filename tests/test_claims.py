@@ -22,6 +22,7 @@ from knowhy.model.theory import (
     FailsWhen,
     Interacts,
     KeepsImproving,
+    Lies,
     Matters,
     MattersMore,
     OnlyThrough,
@@ -103,6 +104,11 @@ def read(sentence: str) -> Claim:
         ("val_loss is best with epochs below 30", Optimum("val_loss", "epochs", "below", 30.0, 30.0)),
         ("val_loss is best with lr above 1e-3", Optimum("val_loss", "lr", "above", 1e-3, 1e-3)),
         ("train/loss is best with lr between 0.1 and 0.01", Optimum("train/loss", "lr", "between", 0.01, 0.1)),
+        ("the best gap lies where lr >= 0.01", Lies("gap", (Bound("lr", ">=", 0.01),))),
+        (
+            "The best val_loss lies where lr > 0.01 and activation = gelu",
+            Lies("val_loss", (Bound("lr", ">=", 0.01), Bound("activation", "=", "gelu"))),
+        ),
         ("the best lr for val_loss rises with width", OptimumMoves("lr", "val_loss", "rises", "width")),
         (
             "the best lr for gap does not move with augment",
@@ -327,6 +333,9 @@ def _claims(draw: st.DrawFn, space: Space, metrics: tuple[str, ...]) -> Claim:
         relation = draw(st.sampled_from(("near", "below", "above", "between")))
         low, high = sorted(draw(st.lists(_real(n.domain), min_size=2, max_size=2, unique=True)))
         return Optimum(metric, n.name, relation, low, high if relation == "between" else low, scope)  # type: ignore[arg-type]
+    if kind is Lies:
+        op = draw(st.sampled_from((">=", "<=")))
+        return Lies(metric, (Bound(n.name, op, draw(_scalar(n))),))  # type: ignore[arg-type]
     if kind is OptimumMoves:
         return OptimumMoves(n.name, metric, draw(st.sampled_from(("rises", "falls", "does not move"))), m.name, scope)  # type: ignore[arg-type]
     if kind is MattersMore:

@@ -225,7 +225,7 @@ def test_the_evidence_is_that_of_a_quadrature_over_the_hyperparameters() -> None
     z = np.linspace(-4, 4, 25)
     step = z[1] - z[0]
     grid = np.array(np.meshgrid(z, z, z)).reshape(3, -1).T
-    logs = fitting._log_likelihoods(family, mean + sd * grid, distances, values) - 0.5 * np.sum(grid**2, axis=1)
+    logs = fitting._log_likelihoods(family, mean + sd * grid, distances, data) - 0.5 * np.sum(grid**2, axis=1)
     dense = np.log(np.sum(np.exp(logs - logs.max()))) + logs.max() + 3 * np.log(step / np.sqrt(2 * np.pi))
     assert found == pytest.approx(dense, abs=0.5)
 

@@ -21,12 +21,13 @@ from knowhy.model.events import BeliefsUpdated, Verdict
 from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Space
 from knowhy.model.state import State
-from knowhy.model.theory import Claim, Effect, OnlyThrough, Theory
+from knowhy.model.theory import Claim, Effect, FailsWhen, OnlyThrough, Theory
 from knowhy.model.trial import Completed, Failed, Predictive, Proposal, Trial
 
+Structural = OnlyThrough | FailsWhen
 _LOG_BF = 10.0
 _SETTLED = 0.02
-_STRUCTURES = 4
+_STRUCTURES, _LIMITS = 4, 8
 _JUDGED = 3
 _REMEMBERED = 200
 
@@ -40,11 +41,11 @@ class Beliefs:
         self._fits: dict[tuple[object, ...], Fit] = {}
         self._judges: dict[tuple[object, ...], Judge] = {}
         self._bits: dict[tuple[object, ...], Bits] = {}
-        self._structured: dict[tuple[object, ...], tuple[list[OnlyThrough], frozenset[str]]] = {}
+        self._structured: dict[tuple[object, ...], tuple[list[Structural], frozenset[str]]] = {}
         self._metrics: tuple[State | None, tuple[str, ...]] = (None, ())
         self._parsed: dict[tuple[str, Space, tuple[str, ...]], Claim | None] = {}
 
-    def posterior(self, state: State, extra: Iterable[str] = (), structures: Iterable[OnlyThrough] = ()) -> Posterior:
+    def posterior(self, state: State, extra: Iterable[str] = (), structures: Iterable[Structural] = ()) -> Posterior:
         """The posterior after the trials of ``state``."""
         found, named = self._structures(state)
         wanted = set(named)
@@ -52,7 +53,7 @@ class Beliefs:
         if new or wanted.union(extra):
             # What the trials cover already is no reason for a posterior of its own.
             covered = Encoder.covering(state.space, [t.proposal.point for t in state.trials.values()]).names
-            wanted |= set(extra) | {p for c in new for p in (c.parameter, c.other)}
+            wanted |= set(extra) | {p for c in new for p in claims.mentions(c)[0]}
             wanted -= set(covered)
         found += new
         known = tuple(sorted(wanted))
@@ -76,7 +77,7 @@ class Beliefs:
         self._bits = {k: v for k, v in self._bits.items() if k[0] != id(posterior)}
         self._judges = {k: v for k, v in self._judges.items() if k[0] != id(posterior)}
 
-    def _structures(self, state: State) -> tuple[list[OnlyThrough], frozenset[str]]:
+    def _structures(self, state: State) -> tuple[list[Structural], frozenset[str]]:
         """The structural claims that enter as models, and all parameters that theories speak of.
 
         Without a column for a parameter that is held, every theory would be taken to say that it does nothing.
@@ -85,9 +86,10 @@ class Beliefs:
         key = (state.space, self._metrics[1], *(t.claims for t in state.theories.values()))
         if key not in self._structured:
             spoken = [c for t in state.theories.values() for c in self.claims(state, t.claims)]
-            found = dict.fromkeys(c for c in spoken if isinstance(c, OnlyThrough))
+            found = list(dict.fromkeys(c for c in spoken if isinstance(c, OnlyThrough)))[:_STRUCTURES]
+            limits = list(dict.fromkeys(c for c in spoken if isinstance(c, FailsWhen)))[:_LIMITS]
             named = frozenset(p for c in spoken for p in claims.mentions(c)[0])
-            self._structured = {key: (list(found)[:_STRUCTURES], named)}
+            self._structured = {key: ([*found, *limits], named)}
         structures, parameters = self._structured[key]
         return list(structures), parameters
 
@@ -134,7 +136,7 @@ class Beliefs:
             # Before any data only the space and the models count, and the units where a claim gives a margin in them.
             units = tuple(posterior.units(c.metric) for c in self._margins(posterior.state, theory.claims))
             study = (posterior.state.seed, posterior.state.objectives)
-            models = tuple(f.name for f, _ in posterior.families)
+            models = (*(f.name for f, _ in posterior.families), *posterior.limits)
             key = ("prior", study, posterior.encoder, models, units, theory.claims)
         if key not in self._bits:
             parsed = self.claims(posterior.state, theory.claims)

@@ -24,6 +24,7 @@ from knowhy.model.theory import (
     FailsWhen,
     Interacts,
     KeepsImproving,
+    Lies,
     Matters,
     MattersMore,
     OnlyThrough,
@@ -37,9 +38,9 @@ _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _RESERVED = frozenset(
     re.findall(
         "[a-z]+",
-        "above act against and at average best better between beyond by default everywhere false for from improving in "
-        "inf infinity interact is keeps least lowers matters more nan near no none not null off on only own raises "
-        "sqrt than the their through to trades true when where with worse yes",
+        "above act against and at average best better between beyond by default everywhere false for from improving "
+        "in inf infinity interact is keeps least lies lowers matters more nan near no none not null off on only own "
+        "raises sqrt than the their through to trades true when where with worse yes",
     )
 )
 _PLACES = {"average": "", "best": " near the best", "default": " at the default", "everywhere": " everywhere"}
@@ -64,6 +65,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
     ("A = u is better than A = v for C", "activation = gelu is better than activation = relu for val_loss"),
     ("C is best with A near v | below v | above v", "val_loss is best with lr near 0.01"),
     ("C is best with A between v and w", "val_loss is best with lr between 0.001 and 0.01"),
+    ("the best C lies where A >= x [and B <= y]", "the best val_loss lies where lr >= 0.1"),
     ("the best A for C rises|falls|does not move with B", "the best lr for val_loss falls with width"),
     ("A matters more than B for C", "lr matters more than dropout for val_loss"),
     ("A matters for C", "lr matters for val_loss"),
@@ -164,6 +166,8 @@ def render(claim: Claim) -> str:
         case Optimum(metric, name, relation, low, high, scope):
             where = f"{_value(low)} and {_value(high)}" if relation == "between" else _value(low)
             return f"{metric} is best with {name} {relation} {where}{_scope(scope)}"
+        case Lies(metric, bounds):
+            return f"the best {metric} lies where {' and '.join(map(_bound, bounds))}"
         case OptimumMoves(name, metric, verb, other, scope):
             return f"the best {name} for {metric} {verb} with {other}{_scope(scope)}"
         case MattersMore(name, other, metric, scope):
@@ -226,6 +230,9 @@ def _parameters(claim: Claim) -> Iterator[str]:
     match claim:
         case FailsWhen(names):
             yield from names
+            return
+        case Lies(_, bounds):
+            yield from (bound.parameter for bound in bounds)
             return
         case OnlyThrough(_, name, other):
             yield name

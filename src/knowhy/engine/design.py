@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knowhy.engine import claims
+from knowhy.engine import claims, places
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
 from knowhy.engine.information import failure_information, information, pending_weights
@@ -16,10 +16,11 @@ from knowhy.engine.predicates import Bits
 from knowhy.engine.standing import attention
 from knowhy.model.space import Point, Scalar
 from knowhy.model.state import State
-from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Theory
+from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Lies, Theory
 from knowhy.model.trial import Predictive, Stake
 
 _POOL, _FANTASIES, _METRICS = 96, 3, 4
+_PLACES = 24
 _OPEN = 0.03
 _STAKES = 8
 GUEST = 1 / 3
@@ -98,6 +99,9 @@ def candidates(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) -
     rows += [encoder.neighbours(best, 24, 0.25, rng), encoder.neighbours(default, 24, 0.35, rng)]
     for theory in open_.theories:
         for claim in beliefs.claims(posterior.state, theory.claims):
+            if isinstance(claim, Lies):
+                rows.append(places.squeezed(encoder, claim.bounds, _PLACES, seed))
+                continue
             for name, values in _settings(posterior, claim):
                 g = encoder.index(name)
                 columns = np.array([encoder.encode_value(g, v) for v in values])
@@ -135,19 +139,22 @@ def lessons(posterior: Posterior, open_: Open, rows: Array, pending: Sequence[Po
     for metric in _main_metrics(open_):
         about = [i for i, m in enumerate(open_.metrics) if metric in m]
         response = posterior.response(metric)
-        values = response.draws(rows)
         noise = max(response.noise, 0.02)
+        # Where the noise is twice as large, a look tells as much as one at half of the differences.
+        values = response.draws(rows) / response.louder(rows)
         rng = np.random.default_rng([seed, 31])
-        tilts = None if waiting is None else pending_weights(response.draws(waiting), noise, _FANTASIES, rng)
+        tilts = None
+        if waiting is not None:
+            awaited = response.draws(waiting) / response.louder(waiting)
+            tilts = pending_weights(awaited, noise, _FANTASIES, rng)
         found = information(open_.bits[about], values, noise, rng, tilts)
         bits[about] = np.maximum(bits[about], found)
     if posterior.failure is not None:
         success = posterior.success(rows)
         bits *= success
-        fails = posterior.failure.draws(rows) < 0
         about = [i for i, m in enumerate(open_.metrics) if not m]
         if about:
-            bits[about] = failure_information(open_.bits[about], fails)
+            bits[about] = failure_information(open_.bits[about], posterior.failure.failing(rows))
     return Lesson(rows, bits, open_.weights @ bits)
 
 
@@ -193,12 +200,13 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
     for metric in _main_metrics(open_):
         about = [i for i, m in enumerate(open_.metrics) if metric in m]
         response = posterior.response(metric)
-        values = response.draws(stacked.reshape(-1, encoder.columns)).reshape(-1, len(pairs), 2)
+        flat = stacked.reshape(-1, encoder.columns)
+        values = response.draws(flat).reshape(-1, len(pairs), 2)
+        louder = np.sqrt((response.louder(flat) ** 2).reshape(-1, 2).mean(axis=1))
         rng = np.random.default_rng([seed, 41])
         noise = max(response.noise, 0.02) * np.sqrt(2.0)
-        bits[about] = np.maximum(
-            bits[about], information(open_.bits[about], values[..., 1] - values[..., 0], noise, rng)
-        )
+        change = (values[..., 1] - values[..., 0]) / louder
+        bits[about] = np.maximum(bits[about], information(open_.bits[about], change, noise, rng))
     if posterior.failure is not None:
         bits *= posterior.success(stacked.reshape(-1, encoder.columns)).reshape(-1, 2).prod(axis=1)
     return stacked, open_.weights @ bits, bits
@@ -219,16 +227,17 @@ def predictions(posterior: Posterior, row: Array) -> tuple[Predictive, ...]:
         response = posterior.response(objective.metric)
         if response.particles:
             mean, sd = posterior.expected(objective.metric, row[None])
-            out.append(_predictive(posterior, objective.metric, float(mean[0]), float(sd[0])))
+            out.append(_predictive(posterior, objective.metric, row, float(mean[0]), float(sd[0])))
     return tuple(out)
 
 
-def _predictive(posterior: Posterior, metric: str, mean: float, sd: float) -> Predictive:
+def _predictive(posterior: Posterior, metric: str, row: Array, mean: float, sd: float) -> Predictive:
     response = posterior.response(metric)
     t = response.transform
     # The scale itself is estimated: a Student-t with as many degrees of freedom has wider tails.
     known = max(posterior.distinct, 3)
-    spread = float(np.hypot(sd, response.noise)) * t.scale * float(np.sqrt(known / (known - 2)))
+    noise = response.noise * float(response.louder(row[None])[0])
+    spread = float(np.hypot(sd, noise)) * t.scale * float(np.sqrt(known / (known - 2)))
     return Predictive(metric, t.centre + t.scale * mean, max(spread, 1e-12), t.log)
 
 
@@ -251,8 +260,8 @@ def stakes(posterior: Posterior, open_: Open, row: Array, bits: Array) -> tuple[
                 open_.theories[i].id,
                 float(holds.mean()),
                 float(bits[i]),
-                _predictive(posterior, metric, float(yes.mean()), float(yes.std())),
-                _predictive(posterior, metric, float(no.mean()), float(no.std())),
+                _predictive(posterior, metric, row, float(yes.mean()), float(yes.std())),
+                _predictive(posterior, metric, row, float(no.mean()), float(no.std())),
             )
             if best is None or apart > best[0]:
                 best = (float(apart), stake)

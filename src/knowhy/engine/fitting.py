@@ -29,10 +29,14 @@ _SAMPLES = 24
 
 @dataclass(frozen=True)
 class Data:
-    """Rows (n by columns) and standardised values (n)."""
+    """Rows (n by columns) and standardised values (n).
+
+    ``louder`` is how much larger the noise variance of each is than the usual one (a factor; 1 where it is usual).
+    """
 
     rows: Array
     values: Array
+    louder: Array | float = 1.0
 
     def __len__(self) -> int:
         """How many observations."""
@@ -90,7 +94,7 @@ class Target:
         self.diagonal = np.flatnonzero(self.columns == self.rows)
         self.counted = np.where(self.columns == self.rows, 1.0, 2.0)
         self.mean, self.sd = prior(family)
-        self.n, self.values = n, data.values
+        self.n, self.values, self.louder = n, data.values, data.louder
         packed = family.distances(data.rows, data.rows)[:, self.columns, self.rows]
         self.slopes: Slopes = family.slopes(packed)
 
@@ -99,7 +103,7 @@ class Target:
         k, derivatives = self.slopes(theta[1:])
         noise = np.exp(2.0 * theta[0])
         k = k + CONSTANT
-        k[self.diagonal] += noise + JITTER
+        k[self.diagonal] += noise * self.louder + JITTER
         try:
             low = cholesky(dtpttr(self.n, k, uplo="L")[0])
         except np.linalg.LinAlgError:
@@ -110,7 +114,7 @@ class Target:
         inverse = dtrttp(dpotri(low, lower=1)[0], uplo="L")[0]
         weights = 0.5 * (alpha[self.columns] * alpha[self.rows] - inverse)
         gradient: Array = np.empty_like(theta)
-        gradient[0] = 2.0 * noise * weights[self.diagonal].sum()
+        gradient[0] = 2.0 * noise * (weights[self.diagonal] * self.louder).sum()
         gradient[1:] = derivatives() @ (self.counted * weights)
         return -value, z / self.sd - gradient
 
@@ -119,13 +123,13 @@ class Target:
         k, derivatives = self.slopes(theta[1:])
         noise = np.exp(2.0 * theta[0])
         k = k + CONSTANT
-        k[self.diagonal] += noise + JITTER
+        k[self.diagonal] += noise * self.louder + JITTER
         try:
             low = cholesky(dtpttr(self.n, k, uplo="L")[0])
         except np.linalg.LinAlgError:
             return np.diag(1.0 / self.sd**2)
         changes = np.zeros((len(theta), self.n, self.n))
-        changes[0][np.diag_indices(self.n)] = 2.0 * noise
+        changes[0][np.diag_indices(self.n)] = 2.0 * noise * self.louder
         changes[1:, self.rows, self.columns] = changes[1:, self.columns, self.rows] = derivatives()
         inverse = solve(low, np.eye(self.n))
         scaled = np.matmul(inverse, changes)
@@ -134,11 +138,11 @@ class Target:
         return np.asarray(0.5 * (flat @ turned.T) + np.diag(1.0 / self.sd**2))
 
 
-def _log_likelihoods(family: Family, thetas: Array, distances: Array, values: Array) -> Array:
+def _log_likelihoods(family: Family, thetas: Array, distances: Array, data: Data) -> Array:
     """The log likelihood under each of ``thetas``; -inf where the covariance is not positive definite."""
-    n = len(values)
+    n, values = len(data), data.values
     k = family.covariances(thetas[:, 1:], distances) + CONSTANT
-    k[:, np.arange(n), np.arange(n)] += np.exp(2.0 * thetas[:, :1]) + JITTER
+    k[:, np.arange(n), np.arange(n)] += np.exp(2.0 * thetas[:, :1]) * data.louder + JITTER
     out = np.full(len(thetas), -np.inf)
     for i, each in enumerate(k):
         low, info = dpotrf(each.T, lower=1, clean=0, overwrite_a=1)
@@ -168,7 +172,7 @@ def fit(family: Family, data: Data, start: Array | None, rng: np.random.Generato
     normal[0] = 0.0
     samples = np.clip(mode + normal @ root.T, mean - 4.5 * sd, mean + 4.5 * sd)
     log_q = -0.5 * np.sum(normal**2, axis=1)
-    likelihoods = _log_likelihoods(family, samples, family.distances(data.rows, data.rows), data.values)
+    likelihoods = _log_likelihoods(family, samples, family.distances(data.rows, data.rows), data)
     log_prior = -0.5 * np.sum(((samples - mean) / sd) ** 2, axis=1)
     ratio = likelihoods + log_prior - log_q
     ratio = np.where(np.isfinite(ratio), ratio, -np.inf)
@@ -186,3 +190,16 @@ def systematic(weights: Array, count: int, offset: float) -> Array:
     """Indices drawn by systematic resampling: ``count`` of them, deterministic for a given ``offset``."""
     positions = (np.arange(count) + offset) / count
     return np.minimum(np.searchsorted(np.cumsum(weights), positions), len(weights) - 1)
+
+
+def thin(data: Data, keep: int, sign: float, seed: int) -> Data:
+    """At most ``keep`` observations: the best quarter, the latest quarter, and a random share of the rest."""
+    n = len(data)
+    if n <= keep:
+        return data
+    best = np.argsort(sign * data.values)[: keep // 4]
+    fixed = np.union1d(best, np.arange(n - keep // 4, n))
+    rest = np.setdiff1d(np.arange(n), fixed)
+    extra = np.random.default_rng([seed, n // 50]).choice(rest, keep - len(fixed), replace=False)
+    index = np.sort(np.r_[fixed, extra])
+    return Data(data.rows[index], data.values[index])

@@ -23,6 +23,7 @@ from knowhy.model.space import Point
 _POOL, _ROUNDS, _TOP = 512, 5, 6
 _PAIRINGS = 6
 _WAYS, _DRAWS = 48, 96
+_HARDLY = 0.05  # probability of success from which on a configuration is avoided beyond what it costs
 
 
 def believe_pending(
@@ -32,7 +33,8 @@ def believe_pending(
     if not len(rows):
         return tuple(particles), data
     w, means, _ = surrogate.moments(particles, data, rows)
-    grown = Data(np.concatenate([data.rows, rows]), np.r_[data.values, w @ means])
+    louder = np.r_[np.broadcast_to(data.louder, len(data)), np.ones(len(rows))]
+    grown = Data(np.concatenate([data.rows, rows]), np.r_[data.values, w @ means], louder)
     return surrogate.believe(surrogate.leading(particles), grown), grown
 
 
@@ -48,7 +50,9 @@ def acquisition(
     gain = _several(posterior, waiting, rng) if several else _single(posterior, waiting)
 
     def score(rows: Array) -> Array:
-        out = gain(rows) + np.log(np.maximum(posterior.success(rows), 1e-9))
+        success = np.maximum(posterior.success(rows), 1e-9)
+        # What models promise where nothing has ever run is boundless: small hopes count less than their share.
+        out = gain(rows) + np.log(success) + np.log(success / (success + _HARDLY))
         if tilt is not None:
             out = out + opinions.favour(posterior, tilt, posterior.candidates[1], rows)
         for c in posterior.state.constraints:

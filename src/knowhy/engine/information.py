@@ -88,13 +88,15 @@ class _Look:
         return np.asarray(binary_entropy(bits @ w)[:, None] - after)
 
 
-def failure_information(bits: Bits, fails: Bits) -> Array:
-    """Information of "did it fail?" about each claim (claims by candidates); ``fails``: draws by candidates."""
+def failure_information(bits: Bits, failing: Array) -> Array:
+    """Information of "did it fail?" about each claim (claims by candidates).
+
+    ``failing``: the probability of failure under each draw (draws by candidates).
+    """
     size = bits.shape[1]
-    f = fails.astype(float)
     p_hold = bits.mean(axis=1)
-    joint = bits.astype(float) @ f / size
-    p_fail = f.mean(axis=0)
+    joint = bits.astype(float) @ failing / size
+    p_fail = failing.mean(axis=0)
     inside = joint / np.maximum(p_fail, 1e-12)
     outside = (p_hold[:, None] - joint) / np.maximum(1.0 - p_fail, 1e-12)
     after = p_fail * binary_entropy(inside) + (1.0 - p_fail) * binary_entropy(outside)

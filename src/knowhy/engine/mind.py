@@ -29,7 +29,7 @@ from knowhy.model.belief import (
 from knowhy.model.decision import Budget, Option
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
-from knowhy.model.theory import OnlyThrough, Scope, Theory
+from knowhy.model.theory import FailsWhen, OnlyThrough, Scope, Theory
 from knowhy.model.trial import Completed, Failed, Proposal
 
 
@@ -76,7 +76,7 @@ class Mind:
         """Judge any claim about the study; raises SentenceError."""
         claim = claims.parse(sentence, state.space, known_metrics(state))
         names, metrics = claims.mentions(claim)
-        structures = [claim] if isinstance(claim, OnlyThrough) else []
+        structures = [claim] if isinstance(claim, (OnlyThrough, FailsWhen)) else []
         posterior = self.beliefs.posterior(state, names, structures)
         after = self.beliefs.answer(posterior, claim)
         before = self.beliefs.answer(posterior, claim, prior=True)

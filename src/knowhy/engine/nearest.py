@@ -140,6 +140,8 @@ def _about(a: Parameter, metric: str, numbers: Sequence[float]) -> Iterator[str]
     one = inside[-1] if inside else _shown(a.default)
     for relation in ("near", "below", "above"):
         yield f"{metric} is best with {a.name} {relation} {one}"
+    for op in (">=", "<="):
+        yield f"the best {metric} lies where {a.name} {op} {one}"
     yield f"{metric} is best with {a.name} between {ordered[0]} and {ordered[1]}"
     yield f"more {a.name} keeps improving {metric} beyond {one if float(one) < domain.high else ordered[0]}"
 

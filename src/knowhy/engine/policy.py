@@ -15,9 +15,11 @@ import numpy as np
 
 from knowhy.engine import design, improvement, opinions
 from knowhy.engine.beliefs import Beliefs
+from knowhy.engine.elsewhere import abroad
 from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior, place
-from knowhy.engine.proposals import improve_reason, learn_reason, propose, trial_seed
+from knowhy.engine.proposals import improve_reason, learn_reason, propose, repeat_reason, trial_seed
+from knowhy.engine.replicates import Again, again
 from knowhy.engine.verification import verify
 from knowhy.engine.wishes import Wished, wished
 from knowhy.model.decision import Budget, Decision, Option
@@ -27,6 +29,7 @@ from knowhy.model.trial import Failed, Proposal, Purpose
 
 LEARN_FIRST = 0.4  # the part of a study in which all that is not verified is to learn
 LEARN_LATER = 0.125  # and the share of learning after it
+LATE = 0.8  # of the search: from here on, what may have been lucky is run again where that is worth more
 ROUNDS = 6  # as many wins in a row certify
 TWO_THEORIES = (60, 100)  # budgets from which one and two theories are verified beside the incumbent
 MENDABLE = ("exit", "no_metric", "setup", "patch", "tampered")
@@ -115,6 +118,8 @@ class TheoryPolicy:
         option = _option("improve", posterior, rows[at], float(improve_lesson.total[at]), gain)
         considered.append(option)
         wants = self._wants_to_learn(state, budget)
+        if wants and (away := abroad(self.beliefs, posterior, open_, pending, budget.trials, seed)) is not None:
+            return replace(away, considered=tuple(considered))
         learn = self._best_lesson(posterior, open_, pending, seed, budget, score, asked)
         if learn is not None:
             chosen_rows, bits, per_theory = learn
@@ -126,6 +131,9 @@ class TheoryPolicy:
             )
             if (wants and bits / len(chosen_rows) > _DULL) or gain < _NOTHING < bits:
                 return self._learn(state, posterior, open_, chosen_rows, per_theory, considered, asked)
+        lucky = again(posterior, rows[at], pending) if _late(state, budget, posterior) else None
+        if lucky is not None:
+            return self._repeat(state, posterior, open_, lucky, pending, seed, considered)
         stakes_bits = improve_lesson.bits[:, at] if len(open_.theories) else np.zeros(0)
         middle, sd = posterior.expected(state.objective.metric, rows[at : at + 1])
         reason = improve_reason(posterior, float(middle[0]), float(sd[0]))
@@ -140,6 +148,31 @@ class TheoryPolicy:
             open_=open_,
         )
         made = replace(made, proposer=asked.proposer(rows[at]))
+        return Decision((made,), reason, (), tuple(considered))
+
+    def _repeat(
+        self,
+        state: State,
+        posterior: Posterior,
+        open_: design.Open,
+        lucky: Again,
+        pending: Sequence[Point],
+        seed: int,
+        considered: Sequence[Option],
+    ) -> Decision:
+        """Another run of a configuration that may have been lucky."""
+        bits = self._lesson(posterior, open_, lucky.row[None], pending, seed).bits[:, 0]
+        reason = repeat_reason(posterior, lucky.trial, lucky.gain, lucky.fresh)
+        made = propose(
+            state,
+            dict(lucky.trial.proposal.point),
+            "improve",
+            reason,
+            row=lucky.row,
+            posterior=posterior,
+            bits=bits,
+            open_=open_,
+        )
         return Decision((made,), reason, (), tuple(considered))
 
     def _lesson(
@@ -254,6 +287,12 @@ def _progress(state: State, budget: Budget) -> float:
     if budget.seconds:
         share = max(share, (state.spent + state.time - state.run_started) / budget.seconds)
     return min(share, 1.0)
+
+
+def _late(state: State, budget: Budget, posterior: Posterior) -> bool:
+    """Whether the search is about to end: what is found now can hardly be followed up, only chosen or not."""
+    kept = reserve(budget, deterministic=posterior.deterministic)
+    return _progress(state, budget) >= LATE * (1.0 - kept / budget.trials)
 
 
 def broken(state: State) -> bool:

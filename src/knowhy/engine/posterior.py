@@ -9,26 +9,26 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtr
 
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.finite import Idle, Quadratic
-from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit
+from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit, thin
 from knowhy.engine.kernels import Additive, Ard, Family
 from knowhy.engine.metric_names import goal
+from knowhy.engine.noise import FEWEST, Loudness, weighed
 from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
+from knowhy.engine.success import Success
 from knowhy.engine.surface import Remembered, Surface
 from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
-from knowhy.model.theory import OnlyThrough
+from knowhy.model.theory import FailsWhen, OnlyThrough
 from knowhy.model.trial import Completed, Failed, Trial
 
 DRAWS = 512
-FAILURE = "failure"
 SMOOTH, SPARSE, ADDITIVE, QUADRATIC, IDLE, STRUCTURES = 0.25, 0.2, 0.2, 0.15, 0.05, 0.15
 _MOST_POINTS, _FIT_POINTS = 300, 128
 _CLEARLY, _SPARE = 0.9, 24
@@ -52,6 +52,11 @@ class Response:
     particles: tuple[surrogate.Particle, ...]
     draws: surrogate.Draws
     noise: float
+    loudness: Loudness | None = None
+
+    def louder(self, rows: Array) -> Array:
+        """The standard deviation of the noise at ``rows`` in units of ``noise``, the usual one; tails count."""
+        return np.ones(len(rows)) if self.loudness is None else self.loudness.sd(rows)
 
     @cached_property
     def surface(self) -> Surface:
@@ -62,14 +67,14 @@ class Response:
 class Posterior:
     """Everything the engine believes after the trials of ``state``.
 
-    ``extra`` names parameters to encode although they never varied; ``structures`` are structural
-    claims that enter as models of their own. ``fits`` afterwards holds the modes found (by metric and family).
+    ``extra`` names parameters to encode although they never varied; ``structures`` are claims
+    that enter as models of their own. ``fits`` afterwards holds the modes found (by metric and family).
     """
 
     def __init__(
         self,
         state: State,
-        structures: Sequence[OnlyThrough] = (),
+        structures: Sequence[OnlyThrough | FailsWhen] = (),
         extra: Iterable[str] = (),
         memory: dict[tuple[object, ...], Fit] | None = None,
     ) -> None:
@@ -79,7 +84,8 @@ class Posterior:
         """
         self.state = state
         self._memory = {} if memory is None else memory
-        self.structures = tuple(structures)
+        self.structures = tuple(c for c in structures if isinstance(c, OnlyThrough))
+        self.limits = tuple(c for c in structures if isinstance(c, FailsWhen))
         ended: list[Trial] = [state.trials[i] for i in state.order]
         self._ended = [t for t in ended if not (isinstance(t, Failed) and t.failure.kind in SAYS_NOTHING)]
         self.completed = [t for t in self._ended if isinstance(t, Completed)]
@@ -168,29 +174,40 @@ class Posterior:
         families: Sequence[tuple[Family, float]],
     ) -> Response:
         sign = goal(metric, self.state.objectives)
-        head = _thin(Data(data.rows[:seen], data.values[:seen]), _FIT_POINTS, sign, self._seed(metric))
-        used = _thin(data, _MOST_POINTS, sign, self._seed(metric))
+        head = thin(Data(data.rows[:seen], data.values[:seen]), _FIT_POINTS, sign, self._seed(metric))
+        used = thin(data, _MOST_POINTS, sign, self._seed(metric))
         # Particles are reweighted by data since the fit only where the fit saw all that came before.
         since = seen if len(head) == seen and len(used) == len(data) else len(used)
-        fits = []
-        for family, _ in families:
-            key = f"{metric}|{family.name}"
-            known = self.state.fits.get(key)
-            # The first number of a recorded fit is how many observations it had: the same fit is not repeated.
-            start = np.array(known[1:]) if known else None
-            repeat = bool(known) and known is not None and int(known[0]) == seen
-            place = (key, seen, self.encoder, transform)
-            found = self._memory.get(place)
-            if found is None:
-                rng = np.random.default_rng([self._seed(key), seen])
-                found = fit(family, head, start, rng, polish=not repeat)
-                self._memory[place] = found
-            self.fits[key] = (float(seen), *(float(v) for v in found.mode))
-            fits.append(found)
+        head, used, louder = self._weighed(metric, transform, head, used, seen)
+        fits = [self._fitted(f"{metric}|{family.name}", family, transform, head, seen) for family, _ in families]
         particles = surrogate.condition(fits, [share for _, share in families], since, used)
         draws = surrogate.draw(particles, used, DRAWS, self._seed(metric))
         noise = float(np.sqrt(sum(np.exp(p.log_weight) * p.noise**2 for p in particles)))
-        return Response(metric, transform, used, particles, draws, noise)
+        return Response(metric, transform, used, particles, draws, noise, louder)
+
+    def _fitted(self, key: str, family: Family, transform: Transform, head: Data, seen: int) -> Fit:
+        """The fit of ``family`` to the first ``seen`` observations (``head``, where there are many)."""
+        known = self.state.fits.get(key)
+        # The first number of a recorded fit is how many observations it had: the same fit is not repeated.
+        start = np.array(known[1:]) if known else None
+        repeat = bool(known) and known is not None and int(known[0]) == seen
+        place = (key, seen, self.encoder, transform)
+        found = self._memory.get(place)
+        if found is None:
+            rng = np.random.default_rng([self._seed(key), seen])
+            found = fit(family, head, start, rng, polish=not repeat)
+            self._memory[place] = found
+        self.fits[key] = (float(seen), *(float(v) for v in found.mode))
+        return found
+
+    def _weighed(
+        self, metric: str, transform: Transform, head: Data, used: Data, seen: int
+    ) -> tuple[Data, Data, Loudness | None]:
+        """``head`` and ``used`` with the noise that each observation has, and how it changes over the space."""
+        if len(head) < FEWEST or self.deterministic:
+            return head, used, None
+        smooth = self._fitted(f"{metric}|noise", Ard("smooth", self.encoder.slices), transform, head, seen)
+        return weighed(smooth, head, used)
 
     def prior(self, metric: str) -> Response:
         """The response before any data, in the units that the data have given the metric."""
@@ -204,23 +221,25 @@ class Posterior:
         return self._priors[metric]
 
     @cached_property
-    def failure(self) -> Response | None:
-        """The latent that is +1 where trials succeed and -1 where they fail; None while none has failed."""
-        if not self.failed:
+    def failure(self) -> Success | None:
+        """Where trials succeed; None while none has failed and nobody has said when they do."""
+        if not self.failed and not self.limits:
             return None
-        trials = self._ended
-        labels = np.array([1.0 if isinstance(t, Completed) else -1.0 for t in trials])
-        data = Data(self.rows([t.proposal.point for t in trials]), labels)
-        families: list[tuple[Family, float]] = [(Ard("smooth", self.encoder.slices), 0.5)]
-        families.append((Quadratic(self.encoder.slices), 0.5))
-        return self._build(FAILURE, IDENTITY, data, fitted_at(len(trials)), families)
+        rows = self.rows([t.proposal.point for t in self._ended])
+        kinds = [t.failure.kind if isinstance(t, Failed) else None for t in self._ended]
+        return Success(self.encoder, rows, kinds, self.limits, DRAWS, self._seed("failure"))
+
+    @cached_property
+    def failure_prior(self) -> Success:
+        """The same before any data."""
+        rows = np.zeros((0, self.encoder.columns))
+        return Success(self.encoder, rows, (), self.limits, DRAWS, self._seed("failure"))
 
     def success(self, rows: Array) -> Array:
         """Probability that a trial at each of ``rows`` does not fail."""
-        if self.failure is None:
+        if not self.failed or self.failure is None:
             return np.ones(len(rows))
-        w, mean, var = surrogate.moments(self.failure.particles, self.failure.data, rows)
-        return np.asarray(w @ ndtr(mean / np.sqrt(var + 0.1)))
+        return self.failure.probability(rows)
 
     def expected(self, metric: str, rows: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (without noise) of ``metric`` at ``rows``, in standard units."""
@@ -310,9 +329,8 @@ class Posterior:
         chosen = {m: (self.prior(m) if prior else self.response(m)).surface for m in metrics}
         default = self.rows([self.state.space.defaults()])[0]
         best = self.rows([self.incumbent.proposal.point])[0] if self.incumbent and not prior else default
-        failure = self.failure.surface if self.failure and not prior else None
-        if prior:
-            failure = self.prior(FAILURE).surface
+        success = self.failure_prior if prior else self.failure
+        failure = success.surface if success else None
         signs = {m: goal(m, self.state.objectives) for m in chosen}
         return Judge(self.encoder, chosen, signs, default, best, failure, self.state.seed)
 
@@ -320,16 +338,3 @@ class Posterior:
 def place(row: Array) -> bytes:
     """A key for the configuration of an encoded row."""
     return np.ascontiguousarray(row.round(9) + 0.0).tobytes()
-
-
-def _thin(data: Data, keep: int, sign: float, seed: int) -> Data:
-    """At most ``keep`` observations: the best quarter, the latest quarter, and a random share of the rest."""
-    n = len(data)
-    if n <= keep:
-        return data
-    best = np.argsort(sign * data.values)[: keep // 4]
-    fixed = np.union1d(best, np.arange(n - keep // 4, n))
-    rest = np.setdiff1d(np.arange(n), fixed)
-    extra = np.random.default_rng([seed, n // 50]).choice(rest, keep - len(fixed), replace=False)
-    index = np.sort(np.r_[fixed, extra])
-    return Data(data.rows[index], data.values[index])

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from knowhy.engine.encoding import Array, Encoder
+from knowhy.engine.places import costs, fails_when, lies_inside
 from knowhy.engine.structure import isoline, structure_name
 from knowhy.engine.surface import Remembered, Surface, bottoms
 from knowhy.engine.trades import parts
@@ -28,6 +29,7 @@ from knowhy.model.theory import (
     FailsWhen,
     Interacts,
     KeepsImproving,
+    Lies,
     Matters,
     MattersMore,
     OnlyThrough,
@@ -186,6 +188,10 @@ class Judge:
                 return self._effect(more)
             case Optimum():
                 return self._optimum(claim)
+            case Lies():
+                surface, sign = self.surfaces[claim.metric], self.signs[claim.metric]
+                cost = costs(surface.draws, sign, self.failure.draws if self.failure else None)
+                return Answer(lies_inside(self.encoder, claim.bounds, cost, self.best, self.seed))
             case OptimumMoves():
                 return self._moves(claim)
             case MattersMore():
@@ -202,7 +208,10 @@ class Judge:
             case OnlyThrough():
                 return self._only_through(claim)
             case FailsWhen():
-                return self._fails_when(claim)
+                if self.failure is None:
+                    return Answer(np.zeros(self._size(next(iter(self.surfaces))), dtype=bool))
+                rows = self.encoder.sample(4 * BACKGROUNDS, self.seed + 1)
+                return Answer(fails_when(self.encoder, claim, self.failure.draws, rows))
 
     def _sized(self, holds: Bits, standard: Array, metric: str, about: str) -> Answer:
         """An answer about a spread, shown in the metric's units around its middle."""
@@ -319,22 +328,6 @@ class Judge:
         # A metric that hardly depends on either says nothing for a combination.
         holds = (own | ((wander <= surface.margin) & (across > 2.0 * wander))) & (across >= surface.margin)
         return Answer(holds)
-
-    def _fails_when(self, claim: FailsWhen) -> Answer:
-        if self.failure is None:
-            return Answer(np.zeros(self._size(next(iter(self.surfaces))), dtype=bool))
-        rows = self.encoder.sample(4 * BACKGROUNDS, self.seed + 1)
-        points = self.encoder.decode(rows)
-        product = np.array([np.prod([_number(p[n]) for n in claim.parameters]) for p in points])
-        inside = product > claim.threshold if claim.side == "above" else product < claim.threshold
-        fails = self.failure.draws(rows) < 0
-        if inside.all() or not inside.any():
-            return Answer(np.zeros(len(fails), dtype=bool))
-        return Answer((fails[:, inside].mean(axis=1) >= 0.75) & (fails[:, ~inside].mean(axis=1) <= 0.25))
-
-
-def _number(value: Scalar) -> float:
-    return float(value) if isinstance(value, (int, float)) else float("nan")
 
 
 def _judge_change(change: Array, verb: str, margin: float) -> Bits:

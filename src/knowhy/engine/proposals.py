@@ -6,10 +6,10 @@ import numpy as np
 
 from knowhy.engine import design
 from knowhy.engine.encoding import Array
-from knowhy.engine.posterior import Posterior
+from knowhy.engine.posterior import Posterior, place
 from knowhy.model.space import Point
 from knowhy.model.state import State
-from knowhy.model.trial import Arm, Predictive, Proposal, Purpose, Stake
+from knowhy.model.trial import Arm, Completed, Predictive, Proposal, Purpose, Stake
 
 
 def propose(
@@ -56,6 +56,18 @@ def improve_reason(posterior: Posterior, mean: float, sd: float) -> str:
     t = posterior.response(objective.metric).transform
     low, high = sorted(float(v) for v in t.back(np.array([mean - 1.645 * sd, mean + 1.645 * sd])))
     return f"most expected improvement: {objective.metric} between {low:.4g} and {high:.4g}"
+
+
+def repeat_reason(posterior: Posterior, trial: Completed, gain: float, fresh: float) -> str:
+    """Why a configuration is run again: what that does for the choice in the end, against a new one."""
+    metric = posterior.state.objective.metric
+    scale = posterior.response(metric).transform.scale
+    runs = posterior.runs[place(posterior.rows([trial.proposal.point])[0])]
+    times = "a single run" if runs == 1 else f"{runs} runs"
+    return (
+        f"trial {trial.proposal.trial} may have been lucky ({times}): another run is worth {gain * scale:.2g} of "
+        f"{metric} to the choice in the end, a new configuration {fresh * scale:.2g}"
+    )
 
 
 def learn_reason(state: State, open_: design.Open, bits: Array, arms: int) -> str:

@@ -25,6 +25,7 @@ from knowhy.model.theory import (
     FailsWhen,
     Interacts,
     KeepsImproving,
+    Lies,
     Matters,
     MattersMore,
     OnlyThrough,
@@ -67,6 +68,8 @@ class Reader:
                 return self._better(cast("list[Node | None]", tree.children))
             case "optimum":
                 return self._optimum(nodes)
+            case "lies":
+                return Lies(self._metric(nodes[0]), self._bounds(nodes[1:]))
             case "moves":
                 name, other = self._ordered(nodes[0], "has a best value that moves"), self._sortable(nodes[3])
                 _distinct(name, other)
@@ -194,13 +197,16 @@ class Reader:
         assert node is not None
         place, *bounds = cast("list[Node | None]", node.children)
         kind = cast("Word['average', 'best', 'default', 'everywhere']", place.data if place else "average")
-        read = tuple(self._bound(b) for b in bounds if b is not None)
-        for bound in read:
-            if bound.parameter == sets:
-                raise SentenceError(f"the scope bounds {sets}, whose values the claim gives", "bound other parameters")
+        read = self._bounds([b for b in bounds if b is not None])
+        if any(bound.parameter == sets for bound in read):
+            raise SentenceError(f"the scope bounds {sets}, whose values the claim gives", "bound other parameters")
+        return Scope(kind, read)
+
+    def _bounds(self, nodes: Sequence[Node]) -> tuple[Bound, ...]:
+        read = tuple(self._bound(b) for b in nodes)
         for name in {b.parameter for b in read}:
             literals.check_bounds([b for b in read if b.parameter == name])
-        return Scope(kind, read)
+        return read
 
     def _bound(self, node: Node) -> Bound:
         name_node, value_node = _nodes(node)

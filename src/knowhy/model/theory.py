@@ -113,6 +113,14 @@ class Optimum:
 
 
 @dataclass(frozen=True, slots=True)
+class Lies:
+    """The configuration that is best for ``metric``, of all there are, keeps ``bounds``."""
+
+    metric: str
+    bounds: tuple[Bound, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Trades:
     """Raising ``parameter`` from ``start`` to ``end`` makes ``metric`` better and ``against`` worse.
 
@@ -206,6 +214,7 @@ Claim = (
     | Better
     | Trades
     | Optimum
+    | Lies
     | OptimumMoves
     | MattersMore
     | Matters

@@ -8,6 +8,7 @@ from dataclasses import replace
 from knowhy.model.objective import Objective
 from knowhy.model.state import State
 from knowhy.model.theory import ParameterRequest, Theory
+from knowhy.theorists.elsewhere import elsewhere
 from knowhy.theorists.failures import failures
 from knowhy.theorists.hindsight import suggestions
 from knowhy.theorists.limits import limits
@@ -52,6 +53,7 @@ class Builtin:
                 continue
             fresh = [t for t in question.theories(state.finished) if frozenset(t.claims) not in known]
             allowed = min(room, most) - len(found) if found else room  # a single question may have many answers
+            allowed = len(fresh) if question.needed else allowed
             if not (1 if question.adds else 2) <= len(fresh) <= allowed:
                 continue
             found += fresh
@@ -100,6 +102,7 @@ def _later(reading: Reading, live: int) -> Iterator[Question]:
     for objective in reading.state.objectives:
         yield from pointed_to(reading, objective)
         yield from suggestions(reading, objective)
+        yield from elsewhere(reading, objective)
         opened = {change.parameter.name for _, change in reading.state.changes if change.change in ("opened", "added")}
         for parameter in reading.ranked:
             question = parameter_question(reading, objective, parameter)

@@ -11,13 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowhy.engine.claims import parse
+from knowhy.engine.success import CAUSES
 from knowhy.errors import SentenceError
 from knowhy.model.theory import FailsWhen
+from knowhy.model.trial import Failed
 from knowhy.theorists.questions import Question, Rival
 from knowhy.theorists.reading import Reading, number, sense
 from knowhy.theorists.responses import Array
 
 _QUESTION = "when do trials fail?"
+_QUESTIONS = {
+    "": _QUESTION,
+    "room": "when do trials run out of memory or time?",
+    "numbers": "when does training blow up?",
+}
 _ABOUT_SETTINGS = ("nan", "inf", "exit", "timeout", "out_of_memory", "no_metric")
 _FEW = 2
 _CONVINCING = 0.25
@@ -58,17 +65,34 @@ class _Trials:
 
 
 def failures(reading: Reading) -> Iterator[Question]:
-    """When trials fail; asked again with a better answer when more trials have shown the first ones to be wrong."""
+    """When trials fail; asked again with a better answer when more trials have shown the first ones to be wrong.
+
+    Where trials fail in more than one way, each way is asked about on its own.
+    """
     state = reading.state
     failed = [t for t in state.failed if t.failure.kind in _ABOUT_SETTINGS]
-    if len(failed) < _FEW or len(state.completed) < _FEW:
+    if len(state.completed) < _FEW:
+        return
+    ways: dict[str, list[Failed]] = {}
+    for t in failed:
+        ways.setdefault(CAUSES.get(t.failure.kind, ""), []).append(t)
+    often = [way for way, mine in ways.items() if len(mine) >= _FEW]
+    if len(often) < 2:
+        often, ways = [""], {"": failed}
+    for way in often:
+        yield from _when(reading, ways[way], _QUESTIONS[way])
+
+
+def _when(reading: Reading, failed: Sequence[Failed], text: str) -> Iterator[Question]:
+    """The question ``text`` about the ``failed`` trials, with the limits that tell them best from those that ran."""
+    if len(failed) < _FEW:
         return
     trials = _trials(reading, [t.proposal.trial for t in failed])
     plausible = _plausible(reading, {t.failure.kind for t in failed})
     found = _limits(trials, plausible)
     if not found or found[0][0] > _CONVINCING:
         return
-    known = _known(reading)
+    known = _known(reading, text)
     single = len(found[0][1].parameters) == 1
     others = [f for f in found[1:] if f[0] <= 0.5]
     others.sort(key=lambda f: (f[0], (len(f[1].parameters) == 1) == single))
@@ -87,7 +111,7 @@ def failures(reading: Reading) -> Iterator[Question]:
         for claim in claims
     )
     if known or len(rivals) > 1:
-        yield Question(_QUESTION, rivals, 0.95, adds=bool(known))
+        yield Question(text, rivals, 0.95, adds=bool(known))
 
 
 def _trials(reading: Reading, failed: list[int]) -> _Trials:
@@ -105,11 +129,11 @@ def _trials(reading: Reading, failed: list[int]) -> _Trials:
     return _Trials(columns, np.arange(len(points)) < len(failed))
 
 
-def _known(reading: Reading) -> list[FailsWhen]:
-    """What has been said about failures already."""
+def _known(reading: Reading, text: str) -> list[FailsWhen]:
+    """What has been said in answer to the question already, or while there was one way of failing only."""
     found = []
     for theory in reading.state.theories.values():
-        for sentence in theory.claims if theory.question == _QUESTION else ():
+        for sentence in theory.claims if theory.question in (_QUESTION, text) else ():
             try:
                 claim = parse(sentence, reading.state.space, reading.metrics)
             except SentenceError:

@@ -15,6 +15,7 @@ from knowhy.model.theory import (
     FailsWhen,
     Interacts,
     KeepsImproving,
+    Lies,
     Matters,
     MattersMore,
     OnlyThrough,
@@ -45,6 +46,7 @@ class Question:
     """A question and its rival answers; the question's text is how it is known to have been asked.
 
     ``adds`` is for an answer that joins those that were given before, ``about`` names the parameters of a pair.
+    One that is ``needed`` is asked however many theories are open.
     """
 
     text: str
@@ -52,6 +54,7 @@ class Question:
     weight: float
     adds: bool = False
     about: tuple[str, ...] = ()
+    needed: bool = False
 
     def theories(self, after: int) -> tuple[Theory, ...]:
         """The answers as theories without ids."""
@@ -85,7 +88,7 @@ def here(claim: Claim) -> Claim:
 def refutation(claims: Sequence[Claim]) -> str:
     """What observation would refute a theory with these claims (the first two speak)."""
     text = "; or ".join(_against(claim) for claim in claims[:2])
-    scopes = [claim.scope for claim in claims if not isinstance(claim, (OnlyThrough, FailsWhen))]
+    scopes = [claim.scope for claim in claims if not isinstance(claim, (OnlyThrough, FailsWhen, Lies))]
     place = {Scope("best"): "near the best, ", Scope("default"): "at the default, "}
     alike = len(scopes) == len(claims) and len(set(scopes)) == 1
     return f"{place.get(scopes[0], '') if alike else ''}{text}."
@@ -108,6 +111,8 @@ def _against(claim: Claim) -> str:
             return f"the best {p} for {m} turns out to lie away from {number(low)}"
         case Optimum(metric=m, parameter=p, relation=relation, low=low):
             return f"the best {p} for {m} turns out to be {number(low)} or {'less' if relation == 'above' else 'more'}"
+        case Lies(metric=m):
+            return f"a configuration elsewhere turns out to have a better {m} than any there"
         case OptimumMoves(parameter=p, verb="does not move", other=o):
             return f"the best {p} differs between low and high {o}"
         case OptimumMoves(parameter=p, verb=verb, other=o):
