@@ -276,7 +276,7 @@ def reserve(budget: Budget, *, deterministic: bool = False) -> int:
 
 
 def learning_share(progress: float) -> float:
-    """The share of learning up to ``progress`` (0 to 1): all of it at first, then few; who knows more improves faster."""
+    """The share of learning up to ``progress`` (0 to 1): all of it at first; who knows more improves faster."""
     if progress <= LEARN_FIRST:
         return 1.0
     return (LEARN_FIRST + LEARN_LATER * (progress - LEARN_FIRST)) / progress
