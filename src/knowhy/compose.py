@@ -231,6 +231,16 @@ def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:
     return SamplerPolicy(strategy, ClassicSampler(strategy, seed))
 
 
+def check(strategy: Strategy, stop_early: bool = False) -> None:
+    """See that there is such a strategy, and that it can stop trials early where it is to; raises UsageError."""
+    policy(strategy, Mind(), 0)
+    if stop_early and strategy != "theory":
+        raise UsageError(
+            f"trials of the strategy {strategy} cannot be stopped early: it has no model of what they could still tell",
+            "leave out --stop-early, or take the strategy theory",
+        )
+
+
 def theorists(asked: Asked | None = None, path: str = "", bench: Bench | None = None) -> list[Theorist]:
     """Who proposes theories: the built-in theorist, and those that are asked for, about the code at ``path``.
 

@@ -29,14 +29,33 @@ _SAMPLES = 24
 
 @dataclass(frozen=True)
 class Data:
-    """Rows (n by columns) and standardised values (n)."""
+    """Rows (n by columns) and standardised values (n).
+
+    ``extra`` are variances that some values have beside the noise, as they were foretold, not measured (None: none).
+    """
 
     rows: Array
     values: Array
+    extra: Array | None = None
 
     def __len__(self) -> int:
         """How many observations."""
         return len(self.values)
+
+    @property
+    def own(self) -> Array | float:
+        """The variance of each value that no noise explains, with the jitter that keeps covariances definite."""
+        return JITTER if self.extra is None else JITTER + self.extra
+
+    def at(self, index: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Data:
+        """The observations at ``index``."""
+        extra = None if self.extra is None or not self.extra[index].any() else self.extra[index]
+        return Data(self.rows[index], self.values[index], extra)
+
+    def with_expected(self, rows: Array, values: Array) -> Data:
+        """These observations, and ``values`` at ``rows`` as if they had been measured."""
+        extra = None if self.extra is None else np.r_[self.extra, np.zeros(len(rows))]
+        return Data(np.concatenate([self.rows, rows]), np.r_[self.values, values], extra)
 
 
 @dataclass(frozen=True)
@@ -90,7 +109,7 @@ class Target:
         self.diagonal = np.flatnonzero(self.columns == self.rows)
         self.counted = np.where(self.columns == self.rows, 1.0, 2.0)
         self.mean, self.sd = prior(family)
-        self.n, self.values = n, data.values
+        self.n, self.values, self.own = n, data.values, data.own
         packed = family.distances(data.rows, data.rows)[:, self.columns, self.rows]
         self.slopes: Slopes = family.slopes(packed)
 
@@ -99,7 +118,7 @@ class Target:
         k, derivatives = self.slopes(theta[1:])
         noise = np.exp(2.0 * theta[0])
         k = k + CONSTANT
-        k[self.diagonal] += noise + JITTER
+        k[self.diagonal] += noise + self.own
         try:
             low = cholesky(dtpttr(self.n, k, uplo="L")[0])
         except np.linalg.LinAlgError:
@@ -119,7 +138,7 @@ class Target:
         k, derivatives = self.slopes(theta[1:])
         noise = np.exp(2.0 * theta[0])
         k = k + CONSTANT
-        k[self.diagonal] += noise + JITTER
+        k[self.diagonal] += noise + self.own
         try:
             low = cholesky(dtpttr(self.n, k, uplo="L")[0])
         except np.linalg.LinAlgError:
@@ -134,11 +153,11 @@ class Target:
         return np.asarray(0.5 * (flat @ turned.T) + np.diag(1.0 / self.sd**2))
 
 
-def _log_likelihoods(family: Family, thetas: Array, distances: Array, values: Array) -> Array:
+def _log_likelihoods(family: Family, thetas: Array, distances: Array, data: Data) -> Array:
     """The log likelihood under each of ``thetas``; -inf where the covariance is not positive definite."""
-    n = len(values)
+    n, values = len(data), data.values
     k = family.covariances(thetas[:, 1:], distances) + CONSTANT
-    k[:, np.arange(n), np.arange(n)] += np.exp(2.0 * thetas[:, :1]) + JITTER
+    k[:, np.arange(n), np.arange(n)] += np.exp(2.0 * thetas[:, :1]) + data.own
     out = np.full(len(thetas), -np.inf)
     for i, each in enumerate(k):
         low, info = dpotrf(each.T, lower=1, clean=0, overwrite_a=1)
@@ -168,7 +187,7 @@ def fit(family: Family, data: Data, start: Array | None, rng: np.random.Generato
     normal[0] = 0.0
     samples = np.clip(mode + normal @ root.T, mean - 4.5 * sd, mean + 4.5 * sd)
     log_q = -0.5 * np.sum(normal**2, axis=1)
-    likelihoods = _log_likelihoods(family, samples, family.distances(data.rows, data.rows), data.values)
+    likelihoods = _log_likelihoods(family, samples, family.distances(data.rows, data.rows), data)
     log_prior = -0.5 * np.sum(((samples - mean) / sd) ** 2, axis=1)
     ratio = likelihoods + log_prior - log_q
     ratio = np.where(np.isfinite(ratio), ratio, -np.inf)

@@ -16,6 +16,7 @@ from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.finite import Idle, Quadratic
 from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit
 from knowhy.engine.kernels import Additive, Ard, Family
+from knowhy.engine.looks import looks, variances
 from knowhy.engine.metric_names import goal
 from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
@@ -25,7 +26,7 @@ from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import OnlyThrough
-from knowhy.model.trial import Completed, Failed, Trial
+from knowhy.model.trial import Completed, Failed, Stopped, Trial
 
 DRAWS = 512
 FAILURE = "failure"
@@ -81,10 +82,12 @@ class Posterior:
         self._memory = {} if memory is None else memory
         self.structures = tuple(structures)
         ended: list[Trial] = [state.trials[i] for i in state.order]
-        self._ended = [t for t in ended if not (isinstance(t, Failed) and t.failure.kind in SAYS_NOTHING)]
+        self._told = [t for t in ended if not (isinstance(t, Failed) and t.failure.kind in SAYS_NOTHING)]
+        # Whether a stopped trial would have failed is not known.
+        self._ended = [t for t in self._told if not isinstance(t, Stopped)]
         self.completed = [t for t in self._ended if isinstance(t, Completed)]
         self.failed = [t for t in self._ended if isinstance(t, Failed)]
-        covering = Encoder.covering(state.space, [t.proposal.point for t in self._ended])
+        covering = Encoder.covering(state.space, [t.proposal.point for t in self._told])
         more = [n for n in extra if n in state.space and n not in covering.names]
         self.encoder = Encoder(state.space, (*covering.names, *more)) if more else covering
         self.fits: dict[str, tuple[float, ...]] = {}
@@ -141,7 +144,7 @@ class Posterior:
         return len(self.runs)
 
     def _values(self, metric: str) -> Array:
-        return np.array([t.observation.metrics[metric] for t in self.completed if metric in t.observation.metrics])
+        return np.array([look.value for look in looks(self._told, metric)])
 
     def response(self, metric: str) -> Response:
         """The posterior of ``metric`` (the prior where no trial has reported it)."""
@@ -150,13 +153,13 @@ class Posterior:
         return self._responses[metric]
 
     def _fit(self, metric: str) -> Response:
-        trials = [t for t in self.completed if metric in t.observation.metrics]
-        if not trials:
+        found = looks(self._told, metric)
+        if not found:
             return self.prior(metric)
-        values = self._values(metric)
-        seen = fitted_at(len(trials))
-        transform = self.units(metric)
-        data = Data(self.rows([t.proposal.point for t in trials]), transform.forward(values))
+        values = np.array([look.value for look in found])
+        seen, transform = fitted_at(len(found)), self.units(metric)
+        rows = self.rows([look.point for look in found])
+        data = Data(rows, transform.forward(values), variances(found, transform))
         return self._build(metric, transform, data, seen, self.families)
 
     def _build(
@@ -168,7 +171,7 @@ class Posterior:
         families: Sequence[tuple[Family, float]],
     ) -> Response:
         sign = goal(metric, self.state.objectives)
-        head = _thin(Data(data.rows[:seen], data.values[:seen]), _FIT_POINTS, sign, self._seed(metric))
+        head = _thin(data.at(np.arange(seen)), _FIT_POINTS, sign, self._seed(metric))
         used = _thin(data, _MOST_POINTS, sign, self._seed(metric))
         # Particles are reweighted by data since the fit only where the fit saw all that came before.
         since = seen if len(head) == seen and len(used) == len(data) else len(used)
@@ -332,4 +335,4 @@ def _thin(data: Data, keep: int, sign: float, seed: int) -> Data:
     rest = np.setdiff1d(np.arange(n), fixed)
     extra = np.random.default_rng([seed, n // 50]).choice(rest, keep - len(fixed), replace=False)
     index = np.sort(np.r_[fixed, extra])
-    return Data(data.rows[index], data.values[index])
+    return data.at(index)

@@ -19,7 +19,6 @@ import numpy as np
 from knowhy.engine.encoding import Array
 from knowhy.engine.fitting import (
     CONSTANT,
-    JITTER,
     Data,
     Fit,
     cholesky,
@@ -57,7 +56,7 @@ class Particle:
 def _factors(family: Family, thetas: Array, data: Data, distances: Distances) -> Iterator[tuple[Array, Array]]:
     """For each of ``thetas``, the factor of the covariance of ``data``, and what solves for its values."""
     k = family.covariances(thetas[:, 1:], distances(family)) + CONSTANT
-    k[:, np.arange(len(data)), np.arange(len(data))] += np.exp(2.0 * thetas[:, :1]) + JITTER
+    k[:, np.arange(len(data)), np.arange(len(data))] += np.exp(2.0 * thetas[:, :1]) + data.own
     for each in k:
         low = cholesky(each)
         yield low, solve(low, data.values)
@@ -178,7 +177,8 @@ def draw(particles: Sequence[Particle], data: Data, count: int, seed: int) -> Dr
             weights.append(w)
             update: Array = np.zeros((0, n))
             if len(data):
-                seen = known @ w[:-1] + np.sqrt(CONSTANT) * w[-1] + p.noise * rng.standard_normal((len(data), n))
+                spread = p.noise if data.extra is None else np.sqrt(p.noise**2 + data.extra)[:, None]
+                seen = known @ w[:-1] + np.sqrt(CONSTANT) * w[-1] + spread * rng.standard_normal((len(data), n))
                 update = solve(p.cholesky, data.values[:, None] - seen)
             updates.append(update.astype(np.float32))
             origin += [family.name] * n
