@@ -19,7 +19,6 @@ import numpy as np
 from knowhy.engine import design
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.courses import course, foretelling, wholes, with_gaps
-from knowhy.engine.encoding import Array
 from knowhy.engine.extrapolation import chance_below, converted, extrapolate, together
 from knowhy.engine.information import information
 from knowhy.engine.posterior import Posterior
@@ -35,7 +34,6 @@ FEWEST_ENDED = 8
 """Trials that must have completed before any is stopped."""
 EARLIEST, LATEST = 0.1, 0.9
 """Shares of the course between which a trial may be stopped: before, curves say too little, after, little is saved."""
-_DRAWS_LEFT = 0.1
 _RECENT = 10
 
 
@@ -141,44 +139,30 @@ def _ends(
 def left_to_teach(beliefs: Beliefs, posterior: Posterior, trial: Running, ends: Mapping[str, Predictive]) -> float:
     """Bits that the end of ``trial`` would still tell about the open theories, once ``ends`` are known.
 
-    A foretold end is a noisy look at the end itself, so that the rest is what the end says given that look. Metrics of
-    which no end is foretold count in full.
+    A foretold end is a noisy look at the end itself, so that the rest is what the end tells more than such a look, on
+    average over what may come. Metrics of which no end is foretold count in full.
     """
     open_ = design.open_theories(beliefs, posterior)
     if not len(open_.theories):
         return 0.0
     row = posterior.rows([trial.proposal.point])
-    rng = np.random.default_rng([posterior.state.seed, 41, trial.proposal.trial])
     left = np.zeros(len(open_.theories))
     for metric in dict.fromkeys(m for named in open_.metrics for m in named):
         if metric == "duration":
             continue  # how long it would have taken is known by now
         about = [i for i, named in enumerate(open_.metrics) if metric in named]
         response = posterior.response(metric)
-        values, noise = response.draws(row)[:, 0], max(response.noise, 0.02)
-        weights: Array = np.ones(len(values))
-        end = ends.get(metric)
-        if end is not None:
+        values, noise = response.draws(row), max(response.noise, 0.02)
+        told = np.zeros(len(about))
+        if metric in ends:
             t = response.transform
-            middle = float(t.forward(np.array([end.quantile_at(0.0)]))[0])
-            sd = converted(end, t.log)[1] / t.scale
-            weights = _told(values, middle, float(np.hypot(noise, sd)))
-            total = noise**2 + sd**2
-            values, noise = (values * sd**2 + middle * noise**2) / total, float(noise * sd / np.sqrt(total))
-        if float(np.ptp(values)) <= 1e-9 * max(1.0, noise) or noise <= 0:
-            continue
-        found = information(open_.bits[about], values[:, None], float(noise), rng, weights[None])
-        left[about] = np.maximum(left[about], found[:, 0])
+            blurred = float(np.hypot(noise, converted(ends[metric], t.log)[1] / t.scale))
+            told = information(open_.bits[about], values, blurred, _same(posterior, trial), None)[:, 0]
+        found = information(open_.bits[about], values, noise, _same(posterior, trial), None)[:, 0]
+        left[about] = np.maximum(left[about], found - told)
     return float(left.sum())
 
 
-def _told(values: Array, middle: float, sd: float) -> Array:
-    """Weights of draws given a look at ``middle``, tempered so that a tenth of them stay effective."""
-    log_w = -0.5 * ((values - middle) / sd) ** 2
-    log_w -= log_w.max()
-    power = 1.0
-    weights = np.exp(log_w)
-    while weights.sum() ** 2 / np.sum(weights**2) < _DRAWS_LEFT * len(values) and power > 1e-6:
-        power *= 0.7
-        weights = np.exp(power * log_w)
-    return np.asarray(weights)
+def _same(posterior: Posterior, trial: Running) -> np.random.Generator:
+    """The same random numbers each time: two looks at one trial differ by nothing else."""
+    return np.random.default_rng([posterior.state.seed, 41, trial.proposal.trial])
