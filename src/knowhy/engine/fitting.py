@@ -153,11 +153,13 @@ class Target:
         return np.asarray(0.5 * (flat @ turned.T) + np.diag(1.0 / self.sd**2))
 
 
-def _log_likelihoods(family: Family, thetas: Array, distances: Array, data: Data) -> Array:
+def _log_likelihoods(
+    family: Family, thetas: Array, distances: Array, values: Array, own: Array | float = JITTER
+) -> Array:
     """The log likelihood under each of ``thetas``; -inf where the covariance is not positive definite."""
-    n, values = len(data), data.values
+    n = len(values)
     k = family.covariances(thetas[:, 1:], distances) + CONSTANT
-    k[:, np.arange(n), np.arange(n)] += np.exp(2.0 * thetas[:, :1]) + data.own
+    k[:, np.arange(n), np.arange(n)] += np.exp(2.0 * thetas[:, :1]) + own
     out = np.full(len(thetas), -np.inf)
     for i, each in enumerate(k):
         low, info = dpotrf(each.T, lower=1, clean=0, overwrite_a=1)
@@ -187,7 +189,7 @@ def fit(family: Family, data: Data, start: Array | None, rng: np.random.Generato
     normal[0] = 0.0
     samples = np.clip(mode + normal @ root.T, mean - 4.5 * sd, mean + 4.5 * sd)
     log_q = -0.5 * np.sum(normal**2, axis=1)
-    likelihoods = _log_likelihoods(family, samples, family.distances(data.rows, data.rows), data)
+    likelihoods = _log_likelihoods(family, samples, family.distances(data.rows, data.rows), data.values, data.own)
     log_prior = -0.5 * np.sum(((samples - mean) / sd) ** 2, axis=1)
     ratio = likelihoods + log_prior - log_q
     ratio = np.where(np.isfinite(ratio), ratio, -np.inf)
