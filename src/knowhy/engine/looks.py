@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from knowhy.model.space import Point
 from knowhy.model.trial import Completed, Predictive, Stopped, Trial
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """One look at a metric at ``point``; ``foretold`` is the prediction where the value is the middle of one."""
 
     point: Point

@@ -16,7 +16,7 @@ from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.finite import Idle, Quadratic
 from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit
 from knowhy.engine.kernels import Additive, Ard, Family
-from knowhy.engine.looks import looks, variances
+from knowhy.engine.looks import Look, looks, variances
 from knowhy.engine.metric_names import goal
 from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
@@ -93,6 +93,7 @@ class Posterior:
         self.fits: dict[str, tuple[float, ...]] = {}
         self._responses: dict[str, Response] = {}
         self._priors: dict[str, Response] = {}
+        self._looks: dict[str, list[Look]] = {}
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -144,7 +145,12 @@ class Posterior:
         return len(self.runs)
 
     def _values(self, metric: str) -> Array:
-        return np.array([look.value for look in looks(self._told, metric)])
+        return np.array([look.value for look in self._look(metric)])
+
+    def _look(self, metric: str) -> list[Look]:
+        if metric not in self._looks:
+            self._looks[metric] = looks(self._told, metric)
+        return self._looks[metric]
 
     def response(self, metric: str) -> Response:
         """The posterior of ``metric`` (the prior where no trial has reported it)."""
@@ -153,7 +159,7 @@ class Posterior:
         return self._responses[metric]
 
     def _fit(self, metric: str) -> Response:
-        found = looks(self._told, metric)
+        found = self._look(metric)
         if not found:
             return self.prior(metric)
         values = np.array([look.value for look in found])
