@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,17 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from knowhy import compose
+from knowhy import compose, reflection
 from knowhy.engine import stopping
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.courses import course, foretelling
 from knowhy.engine.extrapolation import FEWEST_CURVES, Whole, chance_below, extrapolate, together
 from knowhy.engine.mind import Mind
-from knowhy.errors import UsageError
+from knowhy.errors import KnowhyError, UsageError
 from knowhy.loop import Limits, run
 from knowhy.model.decision import Budget, Decision
 from knowhy.model.events import (
     Event,
+    ParameterChanged,
     RunStarted,
     StudyCreated,
     TrialCompleted,
@@ -35,9 +37,12 @@ from knowhy.model.events import (
 from knowhy.model.job import Job
 from knowhy.model.objective import Objective
 from knowhy.model.observation import Curve, Observation, Outcome, Progress
-from knowhy.model.space import Point, Space, integer, real
+from knowhy.model.space import FIDELITY_ROLE, Point, Space, choice, integer, real
 from knowhy.model.state import State, foreseen
+from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.trial import Arm, Completed, Predictive, Proposal, Running, Stop, Stopped
+from knowhy.settings.ranges import changed
+from knowhy.study import Study
 from knowhy.views import overview, trials
 from knowhy.watching import Watch
 from planted import Batches
@@ -510,3 +515,41 @@ def test_other_strategies_cannot_stop_trials() -> None:
     compose.check("tpe")
     with pytest.raises(UsageError, match="tpe cannot be stopped early"):
         compose.check("tpe", stop_early=True)
+
+
+# Fidelity
+
+
+def test_a_fidelity_is_held_at_its_full_value_and_no_theory_opens_it() -> None:
+    epochs = integer("epochs", 1, 50, 20)
+    held = changed(epochs, {"default": 40, "fidelity": True})
+    assert (held.active, held.role, held.default) == (False, FIDELITY_ROLE, 40)
+    for wrong in ({"fidelity": "yes"}, {"fidelity": True, "active": True}):
+        with pytest.raises((ValueError, KnowhyError)):
+            changed(epochs, wrong)
+    with pytest.raises(KnowhyError):
+        changed(choice("act", ["relu", "tanh"], "relu"), {"fidelity": True})
+    space = compose.filled(Space((*SPACE.parameters, replace(epochs, role=FIDELITY_ROLE))))
+    assert not space["epochs"].active
+    assert space["lr"].active
+    state = foreseen(State(), [replace(CREATED, space=space)])
+    theory = Theory("", "It trains too long", "", ("val_loss depends on epochs at the default",))
+    assert reflection.opened_by(theory, ["epochs"], state) == []
+    asked = ParameterRequest("epochs", "train longer")
+    assert not [e for e in reflection.heard(Beliefs(), [asked], state) if isinstance(e, ParameterChanged)]
+
+
+@pytest.mark.slow
+def test_a_study_with_a_fidelity_runs_everything_at_its_full_value(tmp_path: Path) -> None:
+    space = Space((real("LR", 0.0, 1.0, 0.5), integer("EPOCHS", 1, 60, 12, role=FIDELITY_ROLE)))
+
+    def train(params: dict[str, float], report: Callable[..., None]) -> dict[str, float]:
+        values = [0.3 + 4 * (params["LR"] - 0.3) ** 2 + 1 / e for e in range(1, int(params["EPOCHS"]) + 1)]
+        for epoch, value in enumerate(values, 1):
+            report(step=epoch, val_loss=value)
+        return {"val_loss": values[-1]}
+
+    made = Study("fidelity", {"val_loss": "minimize"}, folder=tmp_path / "studies")
+    made.run(train, space, trials=12)
+    assert {t.proposal.point["EPOCHS"] for t in made.state.trials.values()} == {12}
+    assert "is the fidelity of this study" in made.report().read_text()

@@ -174,7 +174,7 @@ class Study(Findings):
         theorists: Sequence[str] = (),
         allowance: Allowance | None = None,
         trust: Trust = OPEN,
-        stop_early: bool = False,
+        stop_early: bool | None = None,
         watch: Callable[[State], None] = lambda state: None,
         judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
         stop: Callable[[], bool] = lambda: False,
@@ -186,7 +186,7 @@ class Study(Findings):
         ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
         What was requested runs first; with ``only_asked``, nothing else does, except the default before all.
         ``theorists`` are language models to ask (``provider:model``, or ``replay:STUDY``) within ``allowance``.
-        With ``stop_early``, a trial whose curve shows that it can neither win nor teach any more is stopped.
+        With ``stop_early`` (None: where there is a fidelity), trials that can neither win nor teach are stopped.
         ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
         ``trust`` asks for a sandbox, an evaluator, locked files; a repository's code runs in a sandbox without being
@@ -279,7 +279,7 @@ class Study(Findings):
         if space is None and self._created is None:
             raise SpaceError("a new study needs a space", "give ask(space=[knowhy.real(...), ...]) the first time")
         whole = self.state.space if space is None else space if isinstance(space, Space) else Space(tuple(space))
-        compose.filled(whole)
+        whole = compose.filled(whole)
         journal = self._opened()
         with journal.lease():
             self._agree(journal, whole, {"kind": "by hand"})

@@ -65,7 +65,7 @@ def document(state: State, mind: Mind, journal: str = "") -> Document:
         proposers_section(state, mind),
         questions_section(state, mind, study),
         _trials(state, rows),
-        stopped_early(study, rows),
+        stopped_early(state, study, rows),
         failed(state),
         reproduce(state, study, journal),
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from knowhy.reports.blocks import Block, Paragraph, Section, Table, Text, TrialLink
+from knowhy.model.space import FIDELITY_ROLE
+from knowhy.model.state import State
+from knowhy.reports.blocks import Block, Code, Paragraph, Section, Table, Text, TrialLink
 from knowhy.views import Overview, TrialView
 from knowhy.views.trials import predicted
 from knowhy.views.words import between, number, percent, plural, scalar, seconds
 
 
-def stopped_early(study: Overview, rows: tuple[TrialView, ...]) -> Section | None:
-    """A row for each trial that was stopped; None where all ran to their end."""
+def stopped_early(state: State, study: Overview, rows: tuple[TrialView, ...]) -> Section | None:
+    """A row for each trial that was stopped; None where all ran to their end and there is no fidelity."""
     table: list[tuple[Text, ...]] = []
     for row in rows:
         if row.stop is None:
@@ -26,8 +28,22 @@ def stopped_early(study: Overview, rows: tuple[TrialView, ...]) -> Section | Non
                 (", ".join(f"{s.parameter} = {scalar(s.value)}" for s in row.changed) or "the default",),
             )
         )
-    if not table:
+    fidelities = [p for p in state.space if p.role == FIDELITY_ROLE]
+    if not table and not fidelities:
         return None
+    blocks: list[Block] = [
+        Paragraph(
+            (
+                Code(p.name),
+                f" is the fidelity of this study: every configuration is proposed, judged and verified at its full "
+                f"value, {scalar(p.default)}. Its low fidelity are trials that are stopped before they come to it.",
+            )
+        )
+        for p in fidelities
+    ]
+    if not table:
+        blocks.append(Paragraph(("No trial was stopped.",)))
+        return Section("stopped", "Stopped early", "Stopped", tuple(blocks))
     words = (
         f"{plural(len(table), 'trial')} could neither win nor teach any more and "
         f"{'was' if len(table) == 1 else 'were'} stopped, which saved about {seconds(study.saved)} of training. "
@@ -45,8 +61,6 @@ def stopped_early(study: Overview, rows: tuple[TrialView, ...]) -> Section | Non
         "bits left",
         "differs from the default in",
     )
-    blocks: tuple[Block, ...] = (
-        Paragraph((words,)),
-        Table("Stopped early", columns, tuple(table), frozenset({0, 1, 2, 3, 4, 5})),
-    )
-    return Section("stopped", "Stopped early", "Stopped", blocks)
+    blocks.append(Paragraph((words,)))
+    blocks.append(Table("Stopped early", columns, tuple(table), frozenset({0, 1, 2, 3, 4, 5})))
+    return Section("stopped", "Stopped early", "Stopped", tuple(blocks))

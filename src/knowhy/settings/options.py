@@ -69,7 +69,7 @@ class Settings:
     llm_budget: float = 2.0
     llm_tokens: int = 2_000_000
     llm_requests: int = 200
-    stop_early: bool = False
+    stop_early: bool | None = None
     trust: Trust = OPEN
     ranges: Mapping[str, Mapping[str, Any]] | None = None
     file: SettingsFile | None = None
