@@ -41,6 +41,7 @@ from knowhy.model.space import FIDELITY_ROLE, Point, Space, choice, integer, rea
 from knowhy.model.state import State, foreseen
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.trial import Arm, Completed, Predictive, Proposal, Running, Stop, Stopped
+from knowhy.samplers.history import runs
 from knowhy.settings.ranges import changed
 from knowhy.study import Study
 from knowhy.views import overview, trials
@@ -515,6 +516,15 @@ def test_other_strategies_cannot_stop_trials() -> None:
     compose.check("tpe")
     with pytest.raises(UsageError, match="tpe cannot be stopped early"):
         compose.check("tpe", stop_early=True)
+
+
+def test_other_strategies_go_on_with_what_was_foretold(known: tuple[State, list[list[Event]], Shown]) -> None:
+    state, _, _ = known
+    found = {r.number: r.values for r in runs(state)}
+    for t in state.stopped:
+        values = found[t.proposal.trial]
+        assert values is not None
+        assert values[0] == pytest.approx(t.stop.predicted.quantile_at(0))
 
 
 # Fidelity

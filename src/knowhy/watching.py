@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 
@@ -28,13 +29,12 @@ class Watch:
 
     def look(self, state: State, executor: Executor, running: Iterable[int]) -> TrialStopped | None:
         """The first of the ``running`` trials that is to be stopped, None where all go on."""
-        if len(state.completed) < stopping.FEWEST_ENDED:
-            return None
         now = time.monotonic()
-        for number in sorted(running):
+        due = [n for n in sorted(running) if now - self._looked.get(n, -math.inf) >= self._period]
+        if not due or len(state.completed) < stopping.FEWEST_ENDED:
+            return None
+        for number in due:
             trial = state.trials.get(number)
-            if now - self._looked.get(number, -self._period) < self._period:
-                continue
             self._looked[number] = now
             if not isinstance(trial, Running) or not stopping.may_stop(state, trial):
                 continue
