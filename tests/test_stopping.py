@@ -22,6 +22,9 @@ from knowhy.engine.courses import course, foretelling
 from knowhy.engine.extrapolation import FEWEST_CURVES, Whole, chance_below, extrapolate, together
 from knowhy.engine.mind import Mind
 from knowhy.errors import KnowhyError, UsageError
+from knowhy.faces import render
+from knowhy.faces.live import trial_line
+from knowhy.histories.studies import history_of_state
 from knowhy.loop import Limits, run
 from knowhy.model.decision import Budget, Decision
 from knowhy.model.events import (
@@ -36,11 +39,13 @@ from knowhy.model.events import (
 )
 from knowhy.model.job import Job
 from knowhy.model.objective import Objective
-from knowhy.model.observation import Curve, Observation, Outcome, Progress
+from knowhy.model.observation import Curve, Failure, Observation, Outcome, Progress
 from knowhy.model.space import FIDELITY_ROLE, Point, Space, choice, integer, real
 from knowhy.model.state import State, foreseen
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.trial import Arm, Completed, Predictive, Proposal, Running, Stop, Stopped
+from knowhy.reports.html import write_html
+from knowhy.reports.markdown import write_markdown
 from knowhy.samplers.history import runs
 from knowhy.settings.ranges import changed
 from knowhy.study import Study
@@ -516,6 +521,25 @@ def test_other_strategies_cannot_stop_trials() -> None:
     compose.check("tpe")
     with pytest.raises(UsageError, match="tpe cannot be stopped early"):
         compose.check("tpe", stop_early=True)
+
+
+def test_people_are_told(known: tuple[State, list[list[Event]], Shown]) -> None:
+    state, _, _ = known
+    row = next(row for row in trials(state) if row.stop is not None)
+    assert row.stop is not None
+    line = trial_line(row, "val_loss")
+    assert "stopped: at step" in line
+    assert "probability" in line
+    assert render.outcome(row) == f"stopped at {row.stop.step / row.stop.course:.0%}"
+    for text in (write_html(state, Mind()), write_markdown(state, Mind())):
+        assert "Stopped early" in text
+        assert "could neither win nor teach any more" in text
+        assert "stopped at" in text
+    history = history_of_state(state, "here")
+    told = [r.outcome for r in history.trials if r.name == f"trial {row.number}"]
+    assert isinstance(told[0], Failure)
+    assert told[0].kind == "pruned"
+    assert told[0].curves
 
 
 def test_other_strategies_go_on_with_what_was_foretold(known: tuple[State, list[list[Event]], Shown]) -> None:
