@@ -160,6 +160,20 @@ def test_more_curves_of_others_make_it_surer() -> None:
     assert many < few
 
 
+def test_a_curve_with_more_points_than_the_others_is_read_like_them() -> None:
+    rng = np.random.default_rng(6)
+    steps = np.arange(1, 3001)
+    walks = [1.0 / (1 + 0.01 * steps) + np.cumsum(0.001 * rng.standard_normal(3000)) for _ in range(12)]
+    dense = [Curve(tuple(map(float, steps)), tuple(map(float, w))) for w in walks]
+    thin = [Curve(c.steps[9::10], c.values[9::10]) for c in dense]
+    known = [whole(c) for c in thin[1:]]
+    one, two = (extrapolate(first(c[0], 1000), 1000, known, "m") for c in (dense, thin))
+    assert one is not None
+    assert two is not None
+    assert one.mean == pytest.approx(two.mean, abs=0.2 * two.sd)
+    assert one.sd == pytest.approx(two.sd, rel=0.1)
+
+
 def trainings(count: int) -> list[Curve]:
     """Real ones: softmax regression on digits by full gradient descent, validation losses of 30 epochs."""
     x, y = load_digits(return_X_y=True)

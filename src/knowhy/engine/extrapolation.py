@@ -49,6 +49,7 @@ def extrapolate(part: Curve, step: float, whole: Sequence[Whole], metric: str) -
 
     All run over the same steps (see ``along``), ``part`` up to ``step``; other points of ``part`` are ignored.
     """
+    part = _as_dense(part, step, whole)
     values = np.asarray(part.values)
     seen = _look(part, step)
     if seen is None or len(whole) < FEWEST_CURVES:
@@ -75,6 +76,19 @@ def extrapolate(part: Curve, step: float, whole: Sequence[Whole], metric: str) -
     middle, sd = _regress(before[:, 1:] / unit, changes / unit, np.array(seen[1:]) / unit)
     found = Predictive(metric, seen[0] + unit * middle, unit * sd, log)
     return found if math.isfinite(found.mean) and math.isfinite(found.sd) and found.sd > 0 else None
+
+
+def _as_dense(part: Curve, step: float, whole: Sequence[Whole]) -> Curve:
+    """``part`` up to ``step`` with about as many points as the others have there.
+
+    Whole curves are kept thinned where they are long, and what a curve looks like hangs on how many points there are.
+    """
+    usual = int(np.median([sum(s <= step for s in w.curve.steps) for w in whole])) if whole else 0
+    count = sum(s <= step for s in part.steps)
+    if usual < FEWEST_POINTS or count <= 1.5 * usual:
+        return part
+    at = np.unique(np.linspace(0, count - 1, usual).round().astype(int))
+    return Curve(tuple(part.steps[i] for i in at), tuple(part.values[i] for i in at))
 
 
 def _regress(features: Array, changes: Array, at: Array) -> tuple[float, float]:
