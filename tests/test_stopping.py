@@ -572,9 +572,9 @@ def test_a_fidelity_is_held_at_its_full_value_and_no_theory_opens_it() -> None:
     epochs = integer("epochs", 1, 50, 20)
     held = changed(epochs, {"default": 40, "fidelity": True})
     assert (held.active, held.role, held.default) == (False, FIDELITY_ROLE, 40)
-    for wrong in ({"fidelity": "yes"}, {"fidelity": True, "active": True}):
-        with pytest.raises((ValueError, KnowhyError)):
-            changed(epochs, wrong)
+    assert changed(epochs, {"active": True, "fidelity": True}) == changed(epochs, {"fidelity": True})
+    with pytest.raises(ValueError, match="true or false"):
+        changed(epochs, {"fidelity": "yes"})
     with pytest.raises(KnowhyError):
         changed(choice("act", ["relu", "tanh"], "relu"), {"fidelity": True})
     space = compose.filled(Space((*SPACE.parameters, replace(epochs, role=FIDELITY_ROLE))))

@@ -39,8 +39,7 @@ def changed(parameter: Parameter, entry: Mapping[str, Any]) -> Parameter:
     if fidelity:
         if not isinstance(domain, Interval) or condition is not None:
             raise SettingsError("a fidelity is a number that always counts", "leave out fidelity here")
-        if entry.get("active"):
-            raise SettingsError("a fidelity is held at its full value, its default", "leave out active here")
+        # Held at its full value, whatever the line says of active, as init has written it.
         parameter, active, guessed = replace(parameter, role=FIDELITY_ROLE), False, False
     return replace(parameter, domain=domain, default=default, active=active, guessed=guessed, condition=condition)
 
