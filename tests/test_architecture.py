@@ -36,12 +36,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "baseline": {"errors", "model"},
     "ledger": {"model", "ports"},
     "thinking": {"model", "engine", "ports", "reflection"},
-    "loop": {"errors", "model", "engine", "ports", "baseline", "ledger", "retries", "thinking"},
+    "watching": {"model", "engine", "ports"},
+    "loop": {"errors", "model", "engine", "ports", "baseline", "ledger", "retries", "thinking", "watching"},
     "guarding": {"errors", "model", "ports", "subjects", "execution"},
     "reports": {"errors", "model", "views", "writing"},
     "compose": {"errors", "model", "ports", "engine", "theorists", "demo", "guarding", "settings"} | ADAPTERS,
     "cases": {"errors", "model", "ports", "engine", "views", "settings", "compose", "loop", "ledger", "thinking"}
-    | {"guarding", "reflection", "redaction", "reports", "writing"}
+    | {"watching", "guarding", "reflection", "redaction", "reports", "writing"}
     | ADAPTERS,
     "study": {"errors", "model", "ports", "engine", "views", "loop", "settings", "compose", "cases", "reports"}
     | {"baseline", "writing"}

@@ -36,7 +36,7 @@ from knowhy.journal.codec import encode
 from knowhy.loop import Limits, run
 from knowhy.model.events import NoteAdded, RunEnded, RunStarted, TrialFailed, TrialProposed, TrialStarted
 from knowhy.model.job import Job
-from knowhy.model.observation import Failure, Observation, Outcome
+from knowhy.model.observation import Failure, Observation, Outcome, Progress
 from knowhy.model.space import Point, Space
 from knowhy.model.state import State, fold
 from knowhy.model.trial import Completed, Proposal, Waiting
@@ -124,6 +124,9 @@ class Slow:
         beside = self.beside.pop(number)
         self.ran.append((number, frozenset(beside)))
         return [(number, self.function(number, beside))]
+
+    def progress(self, trial: int) -> Progress | None:
+        return None
 
     def cancel(self, trial: int) -> None:
         raise AssertionError

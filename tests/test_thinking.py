@@ -13,7 +13,7 @@ from knowhy.loop import Limits, run
 from knowhy.model.decision import Budget, Decision
 from knowhy.model.events import BeliefsUpdated, TheoryProposed, TrialCompleted, TrialProposed, TrialStarted
 from knowhy.model.job import Job
-from knowhy.model.observation import Outcome
+from knowhy.model.observation import Outcome, Progress
 from knowhy.model.space import Space
 from knowhy.model.state import State, fold, foreseen
 from knowhy.model.theory import Theory
@@ -51,6 +51,9 @@ class Hurried:
         ended, self._submitted = self._submitted, []
         points = [self._laid.proposals[n] for n in ended]
         return [(p.trial, trial({**SPACE.defaults(), **p.point}, p.seed)) for p in points]
+
+    def progress(self, trial: int) -> Progress | None:
+        return None
 
     def cancel(self, trial: int) -> None:
         self._submitted.remove(trial)

@@ -29,7 +29,7 @@ from knowhy.model.controller import Controller
 from knowhy.model.events import Event, Record, StudyCreated
 from knowhy.model.job import Job
 from knowhy.model.objective import Objective
-from knowhy.model.observation import Outcome
+from knowhy.model.observation import Outcome, Progress
 from knowhy.model.state import State, fold
 from knowhy.model.trial import Completed, Proposal
 from knowhy.ports import Executor, Journal, Policy, Subject
@@ -150,6 +150,9 @@ class DeadlyExecutor:
         if ended:
             self._deadly.reach("before collect")
         return [(n, replace(o, duration=1.0)) if self._steady else (n, o) for n, o in ended]
+
+    def progress(self, trial: int) -> Progress | None:
+        return self._inner.progress(trial)
 
     def cancel(self, trial: int) -> None:
         self._inner.cancel(trial)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from knowhy import guarding
 from knowhy.engine.mind import Mind
 from knowhy.errors import SpaceError, StudyMissingError, SubjectError, UsageError
-from knowhy.model.space import Parameter, Point, Scalar, Space
+from knowhy.model.space import FIDELITY_ROLE, Parameter, Point, Scalar, Space
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
 from knowhy.model.trust import OPEN, Trust
@@ -231,6 +231,16 @@ def policy(strategy: Strategy, mind: Mind, seed: int) -> Policy:
     return SamplerPolicy(strategy, ClassicSampler(strategy, seed))
 
 
+def check(strategy: Strategy, stop_early: bool | None = None) -> None:
+    """See that there is such a strategy, and that it can stop trials early where it is to; raises UsageError."""
+    policy(strategy, Mind(), 0)
+    if stop_early and strategy != "theory":
+        raise UsageError(
+            f"trials of the strategy {strategy} cannot be stopped early: it has no model of what they could still tell",
+            "leave out --stop-early, or take the strategy theory",
+        )
+
+
 def theorists(asked: Asked | None = None, path: str = "", bench: Bench | None = None) -> list[Theorist]:
     """Who proposes theories: the built-in theorist, and those that are asked for, about the code at ``path``.
 
@@ -276,7 +286,10 @@ def _journal(folder: Path, name: str) -> list[Record]:
 
 
 def filled(space: Space) -> Space:
-    """``space`` if it has something to vary; raises SpaceError."""
+    """``space`` if it has something to vary, its fidelities held at their full value; raises SpaceError."""
+    if any(p.role == FIDELITY_ROLE for p in space.active):
+        held = (replace(p, active=False, guessed=False) if p.role == FIDELITY_ROLE else p for p in space)
+        space = replace(space, parameters=tuple(held))
     if not space.active:
         raise SpaceError("the space is empty: there is no active parameter", "declare one, or set active = true")
     return space

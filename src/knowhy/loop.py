@@ -35,6 +35,7 @@ from knowhy.model.state import State
 from knowhy.model.trial import Running
 from knowhy.ports import Executor, Journal, Policy, Subject, Theorist
 from knowhy.thinking import Conclusion, Thinker
+from knowhy.watching import Watch
 
 INSTANT, SLOW = 0.2, 20.0  # seconds: a single worker whose trials are shorter or longer waits, and decides knowing more
 HEARING = 0.25  # seconds between two looks at what others have written
@@ -66,17 +67,19 @@ def run(
     watch: Callable[[State], None] = lambda state: None,
     judged: Callable[[State], None] = lambda state: None,
     stop: Callable[[], bool] = lambda: False,
+    stopping: Watch | None = None,
 ) -> State:
     """Run a study until its budget is spent, ``stop`` says so, or nothing is left to decide; returns its state.
 
     ``folder`` is where trials get theirs. ``watch`` sees every new state; ``judged`` those whose beliefs are new,
-    on the thread that thinks, where the engine can be asked at no one's cost. Raises SubjectError or
+    on the thread that thinks, where the engine can be asked at no one's cost. ``stopping`` decides which trials are not
+    worth their end (None: all run to it). Raises SubjectError or
     MetricError when the default configuration itself does not work, JournalError when nothing more can be written,
     StorageError when trials cannot be laid out or logged; after the last two, the same call goes on.
     """
     # A single worker takes turns with the thinking, so that what is proposed never hangs on how long a thought took.
     thinker = Thinker(policy, theorists, beliefs, judged, aside=limits.workers > 1)
-    loop = Loop(journal, subject, executor, policy, thinker, limits, folder, watch)
+    loop = Loop(journal, subject, executor, policy, thinker, limits, folder, watch, stopping)
     with journal.lease():
         try:
             return loop.run(stop)
@@ -98,7 +101,9 @@ class Loop:
         limits: Limits,
         folder: str,
         watch: Callable[[State], None],
+        stopping: Watch | None = None,
     ) -> None:
+        self.stopping = stopping
         self.journal, self.subject, self.executor = journal, subject, executor
         self.policy, self.thinker = policy, thinker
         self.limits, self.folder = limits, folder
@@ -159,6 +164,7 @@ class Loop:
                 for trial, outcome in sorted(ended, key=lambda item: isinstance(item[1], Failure)):
                     self.running.discard(trial)
                     self.end(trial, outcome)
+                self.stop_hopeless()
         if reason == STOPPED:
             self.write(self.thinker.take(None))
         else:
@@ -256,6 +262,8 @@ class Loop:
     def end(self, number: int, outcome: Outcome) -> None:
         """Write down how a trial ended; it is to be thought about, and the workers are kept busy first."""
         self.retries.alone.discard(number)
+        if self.stopping is not None:
+            self.stopping.forget(number)
         if isinstance(outcome, Observation):
             derived = derive(outcome.metrics, outcome.curves, outcome.duration)
             outcome = replace(outcome, metrics={**derived, **outcome.metrics})
@@ -275,6 +283,16 @@ class Loop:
             self.refuse_broken(outcome, number)
         self.due = self.due or self.policy.reflects(self.state)
         self.idle = ""
+
+    def stop_hopeless(self) -> None:
+        """Stop trials that can neither win nor teach any more; while nobody thinks, as the beliefs are asked."""
+        if self.stopping is None or self.thinker.busy:
+            return
+        while (stopped := self.stopping.look(self.state, self.executor, self.running)) is not None:
+            self.ledger.append(stopped)  # a run that is cut off here goes on with the trial stopped
+            self.executor.cancel(stopped.trial)
+            self.running.discard(stopped.trial)
+            self.due, self.idle = True, ""
 
     def attempts(self, number: int) -> int:
         """How often a running trial was started."""

@@ -10,7 +10,7 @@ from knowhy.model.controller import Controller
 from knowhy.model.decision import Budget, Decision
 from knowhy.model.events import Event, ExclusionAdded, ParameterChanged, PatchAdded, Record
 from knowhy.model.job import Job
-from knowhy.model.observation import Outcome
+from knowhy.model.observation import Outcome, Progress
 from knowhy.model.space import Point
 from knowhy.model.state import State
 from knowhy.model.theory import ParameterRequest, Theory
@@ -84,6 +84,10 @@ class Executor(Protocol):
 
     def wait(self, timeout: float) -> list[tuple[int, Outcome]]:
         """Jobs that ended, waiting at most ``timeout`` seconds for the first."""
+        ...
+
+    def progress(self, trial: int) -> Progress | None:
+        """The curves of ``trial`` so far; None where it does not run, or cannot be looked into while it does."""
         ...
 
     def cancel(self, trial: int) -> None:

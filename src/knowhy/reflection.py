@@ -20,7 +20,7 @@ from knowhy.model.events import (
     TheoryProposed,
     ThoughtEnded,
 )
-from knowhy.model.space import Interval, Parameter
+from knowhy.model.space import FIDELITY_ROLE, Interval, Parameter
 from knowhy.model.state import State, foreseen
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.thought import Thought
@@ -80,7 +80,7 @@ def heard(beliefs: Beliefs, sayings: Sequence[Said], state: State) -> list[Event
             events.append(said)
             continue
         if isinstance(said, ParameterRequest):
-            if said.parameter in space and not space[said.parameter].active:
+            if said.parameter in space and _can_open(space[said.parameter]):
                 opened = _opened(space[said.parameter], said)
                 space = space.with_parameter(opened)
                 events.append(ParameterChanged(opened, "opened", said.reason, said.by))
@@ -104,6 +104,11 @@ def _unfolded(sayings: Sequence[Said]) -> Iterator[Said]:
             yield from said.requests
 
 
+def _can_open(parameter: Parameter) -> bool:
+    """Whether it is held; a fidelity stays at its full value, whatever is said about it."""
+    return not parameter.active and parameter.role != FIDELITY_ROLE
+
+
 def _opened(parameter: Parameter, request: ParameterRequest) -> Parameter:
     """``parameter``, active, with the range asked for where that is one and holds the default."""
     domain = parameter.domain
@@ -122,7 +127,7 @@ def opened_by(theory: Theory, names: Iterable[str], state: State) -> list[Event]
     found: list[Event] = []
     for name in sorted(names):
         parameter, last = state.space[name], last_change(state, name)
-        if parameter.active or (last is not None and last.change == "frozen" and last.by in PEOPLE):
+        if not _can_open(parameter) or (last is not None and last.change == "frozen" and last.by in PEOPLE):
             continue
         reason = f"{theory.id} is about it: {theory.title}"
         found.append(ParameterChanged(replace(parameter, active=True), "opened", reason, theory.by))

@@ -174,6 +174,7 @@ class Study(Findings):
         theorists: Sequence[str] = (),
         allowance: Allowance | None = None,
         trust: Trust = OPEN,
+        stop_early: bool | None = None,
         watch: Callable[[State], None] = lambda state: None,
         judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
         stop: Callable[[], bool] = lambda: False,
@@ -185,22 +186,22 @@ class Study(Findings):
         ``timeout`` (seconds) and ``memory`` (bytes) bound one trial.
         What was requested runs first; with ``only_asked``, nothing else does, except the default before all.
         ``theorists`` are language models to ask (``provider:model``, or ``replay:STUDY``) within ``allowance``.
+        With ``stop_early`` (None: where there is a fidelity), trials that can neither win nor teach are stopped.
         ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
         and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
-        ``trust`` asks for a sandbox, an evaluator, locked files; a repository's code is edited, and runs in a sandbox
-        without being asked. Raises SpaceError, SandboxError, SubjectError, StudyMismatchError, StudyLockedError,
-        JournalError.
+        ``trust`` asks for a sandbox, an evaluator, locked files; a repository's code runs in a sandbox without being
+        asked. Raises SpaceError, SandboxError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
         """
         if space is None and callable(train) and continuity.began_with_history(self.state):
             space = self.state.space
         asked = compose.Asked(tuple(theorists), allowance or Allowance(), self.path.parent)
-        compose.policy(strategy, self.mind, self.seed)  # what does not exist must leave no journal behind
+        compose.check(strategy, stop_early)  # what does not exist must leave no journal behind
         compose.theorists(asked)
 
         def policy(mind: Mind) -> Policy:
             return AskedPolicy(mind.beliefs, None if only_asked else compose.policy(strategy, mind, self.seed))
 
-        ran = conduct.Ran(train, tuple(arguments), timeout, memory, asked, trust)
+        ran = conduct.Ran(train, tuple(arguments), timeout, memory, asked, trust, stop_early)
         self.carry_out(ran, space, policy, Limits(trials, budget, workers), watch, judged, stop)
         return self.status
 
@@ -236,7 +237,7 @@ class Study(Findings):
         self.ran = ran
         folder, path = str(self.path / "trials"), str(described.get("path") or "")
         self.mind = conduct.carry_out(
-            journal, subject, executor, policy, limits, folder, ran.asked, path, watch=watch, judged=judged, stop=stop
+            journal, subject, executor, policy, limits, folder, ran, path, watch=watch, judged=judged, stop=stop
         )
 
     def certify(
@@ -278,7 +279,7 @@ class Study(Findings):
         if space is None and self._created is None:
             raise SpaceError("a new study needs a space", "give ask(space=[knowhy.real(...), ...]) the first time")
         whole = self.state.space if space is None else space if isinstance(space, Space) else Space(tuple(space))
-        compose.filled(whole)
+        whole = compose.filled(whole)
         journal = self._opened()
         with journal.lease():
             self._agree(journal, whole, {"kind": "by hand"})

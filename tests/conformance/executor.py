@@ -88,6 +88,19 @@ class ExecutorConformance:
         assert executor.wait(0.0) == []
         assert time.monotonic() - started < 2.0
 
+    def test_progress_never_changes_what_is_reported(self, executor: Executor, make_job: MakeJob) -> None:
+        assert executor.progress(1) is None
+        executor.submit(make_job(1, "good"))
+        outcomes: dict[int, Outcome] = {}
+        deadline = time.monotonic() + 30
+        while not outcomes and time.monotonic() < deadline:
+            seen = executor.progress(1)
+            assert seen is None or (seen.seconds >= 0 and all(c.steps for c in seen.curves.values()))
+            outcomes.update(executor.wait(0.01))
+        assert isinstance(outcomes[1], Observation)
+        assert outcomes[1].metrics["loss"] == 0.5
+        assert executor.progress(1) is None
+
     def test_a_cancelled_trial_is_not_reported_and_can_run_again(self, executor: Executor, make_job: MakeJob) -> None:
         executor.submit(make_job(1, "good"))
         executor.cancel(1)

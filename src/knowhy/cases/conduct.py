@@ -16,10 +16,11 @@ from knowhy.engine.mind import Mind
 from knowhy.errors import UsageError
 from knowhy.loop import Limits, run
 from knowhy.model.objective import Objective
-from knowhy.model.space import Scalar
+from knowhy.model.space import FIDELITY_ROLE, Scalar
 from knowhy.model.state import State, fold
 from knowhy.model.trust import OPEN, Trust
 from knowhy.ports import Executor, Journal, Policy, Subject
+from knowhy.watching import Watch
 
 if TYPE_CHECKING:
     from knowhy.subjects.repo.subject import RepoSubject
@@ -30,6 +31,7 @@ class Ran:
     """What is run: a function, a script's path or a repository; arguments of the script, and limits of one trial.
 
     ``asked`` are the theorists to ask beside the built-in one, ``trust`` says how far the code is to be trusted.
+    With ``stop_early``, trials that are not worth their end are stopped (None: in studies with a fidelity).
     """
 
     train: compose.Train | str | Path | Repo
@@ -38,6 +40,7 @@ class Ran:
     memory: int | None = None
     asked: compose.Asked | None = None
     trust: Trust = OPEN
+    stop_early: bool | None = None
 
 
 def ran_before(
@@ -90,7 +93,7 @@ def carry_out(
     policy: Callable[[Mind], Policy],
     limits: Limits,
     folder: str,
-    asked: compose.Asked | None,
+    ran: Ran,
     path: str,
     *,
     watch: Callable[[State], None],
@@ -99,19 +102,20 @@ def carry_out(
 ) -> Mind:
     """Run the loop with trials in processes of their own; returns the mind that thought. Raises what it raises.
 
-    ``asked`` are the theorists to ask, about the code at ``path``.
+    ``ran`` names the theorists to ask, about the code at ``path``, and says whether trials are stopped early.
     """
     # Whoever asks the study while it runs must not meet the thread that thinks in one cache.
     mind = Mind()
     with (
         threadpool_limits(1),  # the cores belong to the trials; matrices here are too small to gain from more than one
-        attending(asked, path, journal, mind.beliefs, lambda: fold(journal.read())) as proposers,
+        attending(ran.asked, path, journal, mind.beliefs, lambda: fold(journal.read())) as proposers,
     ):
+        made = policy(mind)
         run(
             journal,
             subject,
             executor,
-            policy(mind),
+            made,
             proposers,
             mind.beliefs,
             limits=limits,
@@ -119,5 +123,13 @@ def carry_out(
             watch=watch,
             judged=lambda state: judged(state, mind),
             stop=stop,
+            stopping=Watch(mind.beliefs) if _stops(ran, made, fold(journal.read())) else None,
         )
     return mind
+
+
+def _stops(ran: Ran, policy: Policy, state: State) -> bool:
+    """Whether trials are stopped early."""
+    if ran.stop_early is None:
+        return policy.name == "theory" and any(p.role == FIDELITY_ROLE for p in state.space)
+    return ran.stop_early

@@ -32,15 +32,33 @@ class Data:
     """Rows (n by columns) and standardised values (n).
 
     ``louder`` is how much larger the noise variance of each is than the usual one (a factor; 1 where it is usual).
+    ``extra`` are variances that some values have beside the noise, as they were foretold, not measured (None: none).
     """
 
     rows: Array
     values: Array
     louder: Array | float = 1.0
+    extra: Array | None = None
 
     def __len__(self) -> int:
         """How many observations."""
         return len(self.values)
+
+    def variance(self, noise: Array | float) -> Array | float:
+        """What each value errs by, where ``noise`` is the usual variance of the noise (n, or what n goes with)."""
+        return noise * self.louder if self.extra is None else noise * self.louder + self.extra
+
+    def at(self, index: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Data:
+        """The observations at ``index``."""
+        extra = None if self.extra is None or not self.extra[index].any() else self.extra[index]
+        louder = self.louder[index] if isinstance(self.louder, np.ndarray) else self.louder
+        return Data(self.rows[index], self.values[index], louder, extra)
+
+    def with_expected(self, rows: Array, values: Array) -> Data:
+        """These observations, and ``values`` at ``rows`` as if they had been measured, with the usual noise."""
+        louder = np.r_[np.broadcast_to(self.louder, len(self)), np.ones(len(rows))]
+        extra = None if self.extra is None else np.r_[self.extra, np.zeros(len(rows))]
+        return Data(np.concatenate([self.rows, rows]), np.r_[self.values, values], louder, extra)
 
 
 @dataclass(frozen=True)
@@ -94,7 +112,7 @@ class Target:
         self.diagonal = np.flatnonzero(self.columns == self.rows)
         self.counted = np.where(self.columns == self.rows, 1.0, 2.0)
         self.mean, self.sd = prior(family)
-        self.n, self.values, self.louder = n, data.values, data.louder
+        self.n, self.data = n, data
         packed = family.distances(data.rows, data.rows)[:, self.columns, self.rows]
         self.slopes: Slopes = family.slopes(packed)
 
@@ -103,18 +121,18 @@ class Target:
         k, derivatives = self.slopes(theta[1:])
         noise = np.exp(2.0 * theta[0])
         k = k + CONSTANT
-        k[self.diagonal] += noise * self.louder + JITTER
+        k[self.diagonal] += self.data.variance(noise) + JITTER
         try:
             low = cholesky(dtpttr(self.n, k, uplo="L")[0])
         except np.linalg.LinAlgError:
             return 1e10, np.zeros_like(theta)
-        alpha = solve(low, self.values)
+        alpha = solve(low, self.data.values)
         z = (theta - self.mean) / self.sd
-        value = log_likelihood(low, alpha, self.values) - 0.5 * float(z @ z)
+        value = log_likelihood(low, alpha, self.data.values) - 0.5 * float(z @ z)
         inverse = dtrttp(dpotri(low, lower=1)[0], uplo="L")[0]
         weights = 0.5 * (alpha[self.columns] * alpha[self.rows] - inverse)
         gradient: Array = np.empty_like(theta)
-        gradient[0] = 2.0 * noise * (weights[self.diagonal] * self.louder).sum()
+        gradient[0] = 2.0 * noise * (weights[self.diagonal] * self.data.louder).sum()
         gradient[1:] = derivatives() @ (self.counted * weights)
         return -value, z / self.sd - gradient
 
@@ -123,13 +141,13 @@ class Target:
         k, derivatives = self.slopes(theta[1:])
         noise = np.exp(2.0 * theta[0])
         k = k + CONSTANT
-        k[self.diagonal] += noise * self.louder + JITTER
+        k[self.diagonal] += self.data.variance(noise) + JITTER
         try:
             low = cholesky(dtpttr(self.n, k, uplo="L")[0])
         except np.linalg.LinAlgError:
             return np.diag(1.0 / self.sd**2)
         changes = np.zeros((len(theta), self.n, self.n))
-        changes[0][np.diag_indices(self.n)] = 2.0 * noise * self.louder
+        changes[0][np.diag_indices(self.n)] = 2.0 * noise * self.data.louder
         changes[1:, self.rows, self.columns] = changes[1:, self.columns, self.rows] = derivatives()
         inverse = solve(low, np.eye(self.n))
         scaled = np.matmul(inverse, changes)
@@ -142,7 +160,7 @@ def _log_likelihoods(family: Family, thetas: Array, distances: Array, data: Data
     """The log likelihood under each of ``thetas``; -inf where the covariance is not positive definite."""
     n, values = len(data), data.values
     k = family.covariances(thetas[:, 1:], distances) + CONSTANT
-    k[:, np.arange(n), np.arange(n)] += np.exp(2.0 * thetas[:, :1]) * data.louder + JITTER
+    k[:, np.arange(n), np.arange(n)] += data.variance(np.exp(2.0 * thetas[:, :1])) + JITTER
     out = np.full(len(thetas), -np.inf)
     for i, each in enumerate(k):
         low, info = dpotrf(each.T, lower=1, clean=0, overwrite_a=1)
@@ -202,4 +220,4 @@ def thin(data: Data, keep: int, sign: float, seed: int) -> Data:
     rest = np.setdiff1d(np.arange(n), fixed)
     extra = np.random.default_rng([seed, n // 50]).choice(rest, keep - len(fixed), replace=False)
     index = np.sort(np.r_[fixed, extra])
-    return Data(data.rows[index], data.values[index])
+    return data.at(index)

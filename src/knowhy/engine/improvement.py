@@ -33,8 +33,7 @@ def believe_pending(
     if not len(rows):
         return tuple(particles), data
     w, means, _ = surrogate.moments(particles, data, rows)
-    louder = np.r_[np.broadcast_to(data.louder, len(data)), np.ones(len(rows))]
-    grown = Data(np.concatenate([data.rows, rows]), np.r_[data.values, w @ means], louder)
+    grown = data.with_expected(rows, w @ means)
     return surrogate.believe(surrogate.leading(particles), grown), grown
 
 

@@ -56,7 +56,7 @@ def residuals(fit: Fit, data: Data) -> tuple[Array, Array, float]:
     family, theta = fit.family, fit.mode
     k = family.covariances(theta[None, 1:], family.distances(data.rows, data.rows))[0] + CONSTANT
     noise = float(np.exp(2.0 * theta[0]))
-    k.flat[:: len(data) + 1] += noise + JITTER
+    k.flat[:: len(data) + 1] += noise + (0.0 if data.extra is None else data.extra) + JITTER
     low = cholesky(k)
     inverse = solve(low, np.eye(len(data)))
     spread = 1.0 / np.diag(inverse)
@@ -115,7 +115,7 @@ def weighed(fit: Fit, head: Data, used: Data) -> tuple[Data, Data, Loudness]:
     def factors(data: Data, left: Array, known: Array) -> tuple[Data, Loudness]:
         usual = found(data.rows)
         far = wild(left, known + noise * usual)
-        return Data(data.rows, data.values, usual * far), replace(found, tails=float(np.minimum(far, 10.0).mean()))
+        return replace(data, louder=usual * far), replace(found, tails=float(np.minimum(far, 10.0).mean()))
 
     at_head, changes = factors(head, left, known)
     if len(used) == len(head):

@@ -15,6 +15,7 @@ from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.finite import Idle, Quadratic
 from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit, thin
 from knowhy.engine.kernels import Additive, Ard, Family
+from knowhy.engine.looks import Look, looks, variances
 from knowhy.engine.metric_names import goal
 from knowhy.engine.noise import FEWEST, Loudness, weighed
 from knowhy.engine.predicates import Judge
@@ -26,7 +27,7 @@ from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import FailsWhen, OnlyThrough
-from knowhy.model.trial import Completed, Failed, Trial
+from knowhy.model.trial import Completed, Failed, Stopped, Trial
 
 DRAWS = 512
 SMOOTH, SPARSE, ADDITIVE, QUADRATIC, IDLE, STRUCTURES = 0.25, 0.2, 0.2, 0.15, 0.05, 0.15
@@ -87,15 +88,18 @@ class Posterior:
         self.structures = tuple(c for c in structures if isinstance(c, OnlyThrough))
         self.limits = tuple(c for c in structures if isinstance(c, FailsWhen))
         ended: list[Trial] = [state.trials[i] for i in state.order]
-        self._ended = [t for t in ended if not (isinstance(t, Failed) and t.failure.kind in SAYS_NOTHING)]
+        self._told = [t for t in ended if not (isinstance(t, Failed) and t.failure.kind in SAYS_NOTHING)]
+        # Whether a stopped trial would have failed is not known.
+        self._ended = [t for t in self._told if not isinstance(t, Stopped)]
         self.completed = [t for t in self._ended if isinstance(t, Completed)]
         self.failed = [t for t in self._ended if isinstance(t, Failed)]
-        covering = Encoder.covering(state.space, [t.proposal.point for t in self._ended])
+        covering = Encoder.covering(state.space, [t.proposal.point for t in self._told])
         more = [n for n in extra if n in state.space and n not in covering.names]
         self.encoder = Encoder(state.space, (*covering.names, *more)) if more else covering
         self.fits: dict[str, tuple[float, ...]] = {}
         self._responses: dict[str, Response] = {}
         self._priors: dict[str, Response] = {}
+        self._looks: dict[str, list[Look]] = {}
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -147,7 +151,12 @@ class Posterior:
         return len(self.runs)
 
     def _values(self, metric: str) -> Array:
-        return np.array([t.observation.metrics[metric] for t in self.completed if metric in t.observation.metrics])
+        return np.array([look.value for look in self._look(metric)])
+
+    def _look(self, metric: str) -> list[Look]:
+        if metric not in self._looks:
+            self._looks[metric] = looks(self._told, metric)
+        return self._looks[metric]
 
     def response(self, metric: str) -> Response:
         """The posterior of ``metric`` (the prior where no trial has reported it)."""
@@ -156,13 +165,13 @@ class Posterior:
         return self._responses[metric]
 
     def _fit(self, metric: str) -> Response:
-        trials = [t for t in self.completed if metric in t.observation.metrics]
-        if not trials:
+        found = self._look(metric)
+        if not found:
             return self.prior(metric)
-        values = self._values(metric)
-        seen = fitted_at(len(trials))
-        transform = self.units(metric)
-        data = Data(self.rows([t.proposal.point for t in trials]), transform.forward(values))
+        values = np.array([look.value for look in found])
+        seen, transform = fitted_at(len(found)), self.units(metric)
+        rows = self.rows([look.point for look in found])
+        data = Data(rows, transform.forward(values), extra=variances(found, transform))
         return self._build(metric, transform, data, seen, self.families)
 
     def _build(
@@ -174,7 +183,7 @@ class Posterior:
         families: Sequence[tuple[Family, float]],
     ) -> Response:
         sign = goal(metric, self.state.objectives)
-        head = thin(Data(data.rows[:seen], data.values[:seen]), _FIT_POINTS, sign, self._seed(metric))
+        head = thin(data.at(np.arange(seen)), _FIT_POINTS, sign, self._seed(metric))
         used = thin(data, _MOST_POINTS, sign, self._seed(metric))
         # Particles are reweighted by data since the fit only where the fit saw all that came before.
         since = seen if len(head) == seen and len(used) == len(data) else len(used)

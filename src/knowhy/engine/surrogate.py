@@ -57,7 +57,7 @@ class Particle:
 def _factors(family: Family, thetas: Array, data: Data, distances: Distances) -> Iterator[tuple[Array, Array]]:
     """For each of ``thetas``, the factor of the covariance of ``data``, and what solves for its values."""
     k = family.covariances(thetas[:, 1:], distances(family)) + CONSTANT
-    k[:, np.arange(len(data)), np.arange(len(data))] += np.exp(2.0 * thetas[:, :1]) * data.louder + JITTER
+    k[:, np.arange(len(data)), np.arange(len(data))] += data.variance(np.exp(2.0 * thetas[:, :1])) + JITTER
     for each in k:
         low = cholesky(each)
         yield low, solve(low, data.values)
@@ -178,7 +178,7 @@ def draw(particles: Sequence[Particle], data: Data, count: int, seed: int) -> Dr
             weights.append(w)
             update: Array = np.zeros((0, n))
             if len(data):
-                noise_there = np.broadcast_to(p.noise * np.sqrt(data.louder), len(data))[:, None]
+                noise_there = np.sqrt(np.broadcast_to(data.variance(p.noise**2), len(data)))[:, None]
                 seen = known @ w[:-1] + np.sqrt(CONSTANT) * w[-1] + noise_there * rng.standard_normal((len(data), n))
                 update = solve(p.cholesky, data.values[:, None] - seen)
             updates.append(update.astype(np.float32))

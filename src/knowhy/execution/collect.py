@@ -18,7 +18,19 @@ from knowhy.model.job import Job
 from knowhy.model.observation import LARGEST, Curve, Failure, FailureKind, Observation, Outcome
 from knowhy.redaction import redact
 
-__all__ = ["CURVE_POINTS", "Found", "Report", "collect", "judge", "metrics_in", "read_lines"]
+__all__ = [
+    "CURVE_POINTS",
+    "Found",
+    "Report",
+    "add_curve",
+    "as_required",
+    "collect",
+    "judge",
+    "metrics_in",
+    "numbers_of",
+    "on_steps",
+    "read_lines",
+]
 
 CURVE_POINTS = 300
 
@@ -99,8 +111,8 @@ def judge(
     exit_code: int | None = None,
 ) -> Outcome:
     """An observation where there is no ``cause`` to fail and every required metric is finite, else a failure."""
-    metrics = {name: _within(value) for name, value in _as_required(report.metrics, required).items()}
-    curves = {name: c for name, c in _as_required(report.curves, required).items() if name in metrics}
+    metrics = {name: _within(value) for name, value in as_required(report.metrics, required).items()}
+    curves = {name: c for name, c in as_required(report.curves, required).items() if name in metrics}
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
     # A script that stops itself because its loss is nan fails for the nan, unless a traceback says otherwise.
     if cause is None or (
@@ -129,7 +141,7 @@ def read_lines(path: str) -> Report:
     for line in lines if len(lines) <= 2 * _LINES else (*lines[:_LINES], *lines[-_LINES:]):
         if not line.strip():
             continue
-        numbers = _numbers(line)
+        numbers = numbers_of(line)
         step = numbers.pop("step", None)
         if not numbers:
             report.bad_lines += 1
@@ -142,11 +154,11 @@ def read_lines(path: str) -> Report:
         stepped = [(step, value) for step, value in pairs if step is not None and math.isfinite(step)]
         if len(stepped) < 2:
             stepped = [(float(i), value) for i, (_, value) in enumerate(pairs, start=1)]
-        _add_curve(report, name, stepped)
+        add_curve(report, name, stepped)
     return report
 
 
-def _numbers(line: bytes) -> dict[str, float]:
+def numbers_of(line: bytes) -> dict[str, float]:
     """The numbers of one JSON object; empty where the line is anything else."""
     if len(line) > _LINE_BYTES:
         return {}
@@ -176,11 +188,11 @@ def _printed(log: str) -> Report:
     report = Report()
     for name, readings in readings_in(log).items():
         report.metrics[name] = readings[-1].value
-        _add_curve(report, name, _on_steps(readings))
+        add_curve(report, name, on_steps(readings))
     return report
 
 
-def _on_steps(readings: Sequence[Reading]) -> list[tuple[float, float]]:
+def on_steps(readings: Sequence[Reading]) -> list[tuple[float, float]]:
     """Readings against the finest counter that grows from line to line, else against their order."""
     for key in ("step", "epoch"):
         steps = [r.steps[key] for r in readings if key in r.steps]
@@ -190,7 +202,7 @@ def _on_steps(readings: Sequence[Reading]) -> list[tuple[float, float]]:
     return [(float(i), r.value) for i, r in enumerate(readings, start=1)]
 
 
-def _add_curve(report: Report, name: str, points: Sequence[tuple[float, float]]) -> None:
+def add_curve(report: Report, name: str, points: Sequence[tuple[float, float]]) -> None:
     """Keep finite points in the order of their steps (the last of each step), thinned evenly, ends kept."""
     kept = sorted({s: value for s, value in points if math.isfinite(_within(value)) and abs(s) <= LARGEST}.items())
     if len(kept) < 2:
@@ -206,7 +218,7 @@ def _within(value: float) -> float:
     return math.copysign(math.inf, value) if abs(value) > LARGEST else value
 
 
-def _as_required(values: Mapping[str, T], required: Sequence[str]) -> dict[str, T]:
+def as_required(values: Mapping[str, T], required: Sequence[str]) -> dict[str, T]:
     """``values`` with a required name in place of the one spelling that differs only in case or punctuation."""
     result = dict(values)
     for wanted in required:

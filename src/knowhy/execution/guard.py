@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from knowhy.model.job import Job
-from knowhy.model.observation import Failure, Outcome
+from knowhy.model.observation import Failure, Outcome, Progress
 
 _SHOWN = 3
 
@@ -25,6 +25,10 @@ class Runner(Protocol):
 
     def wait(self, timeout: float) -> list[tuple[int, Outcome]]:
         """Jobs that ended."""
+        ...
+
+    def progress(self, trial: int) -> Progress | None:
+        """The curves of ``trial`` so far."""
         ...
 
     def cancel(self, trial: int) -> None:
@@ -79,6 +83,10 @@ class GuardedExecutor:
             if watched is not None:
                 _remove(watched.job.scratch)
         return ended
+
+    def progress(self, trial: int) -> Progress | None:
+        """The curves of ``trial`` so far."""
+        return self._inner.progress(trial)
 
     def cancel(self, trial: int) -> None:
         """End the job of ``trial``; no outcome is reported for it."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from knowhy.execution.collect import Report, judge
 from knowhy.execution.emit import as_number
 from knowhy.model.job import Job
-from knowhy.model.observation import Failure, FailureKind, Observation, Outcome
+from knowhy.model.observation import Failure, FailureKind, Observation, Outcome, Progress
 from knowhy.model.space import Point
 from knowhy.model.trial import Proposal
 
@@ -56,6 +56,10 @@ class InlineExecutor:
         ended = list(self._ready)
         self._ready.clear()
         return ended
+
+    def progress(self, trial: int) -> Progress | None:
+        """None: what is run has ended."""
+        return None
 
     def cancel(self, trial: int) -> None:
         """Forget the outcome of ``trial``."""

@@ -26,9 +26,10 @@ from knowhy.execution.collect import collect
 from knowhy.execution.environment import child_environment
 from knowhy.execution.kept import Kept
 from knowhy.execution.leftovers import end_leftovers, new_token, place
+from knowhy.execution.partial import PartialCurves
 from knowhy.execution.sandbox import Plan, Sandbox
 from knowhy.model.job import Job
-from knowhy.model.observation import Failure, Outcome
+from knowhy.model.observation import Failure, Outcome, Progress
 
 _SLACK = 1.6
 _ACCOUNT_BYTES = 1 << 16
@@ -116,6 +117,15 @@ class LocalExecutor:
             for running in watched.values():
                 if not running.answers.closed and time.monotonic() >= running.force_at:
                     self._force(running)
+
+    def progress(self, trial: int) -> Progress | None:
+        """The curves of ``trial`` so far: reads what is new, some kilobytes at most; None where it does not run."""
+        with self._lock:
+            running = self._running.get(trial)
+        if running is None or running.trial is not None:
+            return None
+        running.partial = running.partial or PartialCurves(running.job)
+        return Progress(running.partial.read(), time.monotonic() - running.started)
 
     def cancel(self, trial: int) -> None:
         """End the job of ``trial`` and its whole process tree in the background; no outcome is reported for it."""

@@ -18,7 +18,7 @@ from rich.text import Text
 from knowhy.faces import forecast, render, render_theories
 from knowhy.faces.text import one_line, safe
 from knowhy.model.state import State
-from knowhy.model.trial import Completed, Failed
+from knowhy.model.trial import Completed, Failed, Stopped
 from knowhy.views import BestView, Mind, TheoryView, TrialView, best, theories, trials, words
 
 _TOLD = frozenset({"certified", "supported", "refuted"})
@@ -111,6 +111,8 @@ def trial_line(row: TrialView, metric: str) -> str:
     parts = [f"#{row.number} {row.purpose}", render.settings(row.changed)]
     if row.failure is not None:
         parts.append(f"failed: {row.failure.kind.replace('_', ' ')} ({one_line(row.failure.message, 80)})")
+    elif row.stop is not None:
+        parts.append(f"stopped: {one_line(row.stop.reason, 240)}")
     else:
         known = f" (expected {render.expected(row.predicted)})" if row.predicted else ""
         parts.append(f"{safe(metric)} {render.outcome(row)}{known}")
@@ -187,9 +189,13 @@ class LiveView:
         total, ended = state.run.trials, state.finished - len(state.observed)
         elapsed = time.monotonic() - self._started
         durations = [
-            t.observation.duration if isinstance(t, Completed) else t.failure.duration
+            t.observation.duration
+            if isinstance(t, Completed)
+            else t.failure.duration
+            if isinstance(t, Failed)
+            else t.stop.duration
             for t in state.trials.values()
-            if isinstance(t, (Completed, Failed)) and t.proposal.purpose != "observe"
+            if isinstance(t, (Completed, Failed, Stopped)) and t.proposal.purpose != "observe"
         ]
         budget = None if state.run.budget is None else state.run.budget - state.spent - elapsed
         left = forecast.time_left(elapsed, len(state.order) - self._before, durations, total - ended, budget)
@@ -262,8 +268,9 @@ class LiveView:
 def _last_line(row: TrialView, metric: str, width: int, name: str) -> Text:
     """A trial that ended, cut to the width."""
     head = f"#{row.number} {row.purpose}"
-    result = render.outcome(row) if row.failure is not None else f"{safe(metric)} {render.outcome(row)}"
-    known = f" (expected {render.expected(row.predicted)})" if row.predicted and row.failure is None else ""
+    early = row.failure is not None or row.stop is not None
+    result = render.outcome(row) if early else f"{safe(metric)} {render.outcome(row)}"
+    known = f" (expected {render.expected(row.predicted)})" if row.predicted and not early else ""
     bits = f"  {words.bits(row.gained_bits)} bits" if row.gained_bits is not None else ""
     text = Text.assemble(
         (f"{name:<8}", "bold"), f"{head:<12} ", (result, "red" if row.failure else ""), (f"{known}{bits}  ", "dim")

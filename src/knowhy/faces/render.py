@@ -108,13 +108,17 @@ def overview_lines(view: Overview) -> list[Line]:
     imported = view.purposes.get("observe", 0)
     purposes = ", ".join(f"{count} to {name}" for name, count in view.purposes.items() if count and name != "observe")
     total = f" of {view.total}" if view.total else ""
-    trials = f"{view.done + view.failed - imported}{total} ended{f' beside {imported} imported' if imported else ''}"
+    ended = view.done + view.failed + view.stopped - imported
+    trials = f"{ended}{total} ended{f' beside {imported} imported' if imported else ''}"
     if view.failed:
         trials += f", {view.failed} of them failed"
+    if view.stopped:
+        trials += f", {view.stopped} stopped early"
     if view.running or view.waiting:
         trials += f"; {view.running} running, {view.waiting} waiting"
     lines.append(row("trials", f"{trials}; {purposes or 'none yet'}; strategy {view.strategy or '–'}"))
-    lines.append(row("time", f"{words.seconds(view.spent)} in all, {words.seconds(view.training)} of training"))
+    saved = f", about {words.seconds(view.saved)} saved by stopping trials early" if view.stopped else ""
+    lines.append(row("time", f"{words.seconds(view.spent)} in all, {words.seconds(view.training)} of training{saved}"))
     counts = ", ".join(f"{count} {name}" for name, count in view.theories.items() if count)
     lines.append(row("theories", counts or "none yet"))
     calibration = view.calibration
@@ -217,6 +221,8 @@ def outcome(trial: TrialView) -> str:
     """The objective of a trial, or why there is none."""
     if trial.failure is not None:
         return f"failed: {trial.failure.kind.replace('_', ' ')}"
+    if trial.stop is not None:
+        return f"stopped at {words.percent(trial.stop.step / trial.stop.course)}"
     return trial.status if trial.value is None else words.number(trial.value)
 
 

@@ -8,7 +8,7 @@ from knowhy.histories.conditions import in_effect
 from knowhy.histories.history import History, Recorded, identified
 from knowhy.model.space import same_point
 from knowhy.model.state import State
-from knowhy.model.trial import Completed, Failed
+from knowhy.model.trial import Completed, Failed, Stopped
 
 
 def history_of_state(state: State, source: str) -> History:
@@ -32,10 +32,16 @@ def _recorded(state: State) -> Iterator[Recorded]:
     objective = state.objectives[0] if state.objectives else None
     for number in state.order:
         trial = state.trials[number]
-        if not isinstance(trial, (Completed, Failed)):
+        if not isinstance(trial, (Completed, Failed, Stopped)):
             continue
         point = state.space.complete(trial.proposal.point)
-        outcome = trial.observation if isinstance(trial, Completed) else trial.failure
+        outcome = (
+            trial.observation
+            if isinstance(trial, Completed)
+            else trial.failure
+            if isinstance(trial, Failed)
+            else trial.stop.outcome()
+        )
         value = outcome.metrics.get(objective.metric) if objective and isinstance(trial, Completed) else None
         kept = value is not None and objective is not None and (best is None or objective.better(value, best))
         if kept:

@@ -13,7 +13,7 @@ from knowhy.model.patch import Patch
 from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.thought import Thought
-from knowhy.model.trial import Contrast, Evidence, Proposal
+from knowhy.model.trial import Contrast, Evidence, Proposal, Stop
 
 FORMAT = 1
 
@@ -131,6 +131,14 @@ class TrialFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialStopped:
+    """A trial that runs is not run to its end: it can neither win nor teach any more."""
+
+    trial: int
+    stop: Stop
+
+
+@dataclass(frozen=True, slots=True)
 class TrialWithdrawn:
     """A trial that was proposed is not run after all."""
 
@@ -243,6 +251,7 @@ Event = (
     | TrialStarted
     | TrialCompleted
     | TrialFailed
+    | TrialStopped
     | TrialWithdrawn
     | TrialsRequested
     | RequestWithdrawn

@@ -68,3 +68,11 @@ class Failure:
 
 
 Outcome = Observation | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a job that still runs has reported so far (as far as it has been read), after ``seconds``."""
+
+    curves: Mapping[str, Curve]
+    seconds: float

@@ -54,6 +54,10 @@ class Origin:
     key: str = ""
 
 
+FIDELITY_ROLE = "fidelity"
+"""The role of a number that says how long a trial trains: held at its full value, where everything is judged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One thing that can be varied.

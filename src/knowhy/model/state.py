@@ -28,6 +28,7 @@ from knowhy.model.events import (
     TrialProposed,
     TrialsRequested,
     TrialStarted,
+    TrialStopped,
     TrialWithdrawn,
 )
 from knowhy.model.objective import Constraint, Objective
@@ -36,7 +37,7 @@ from knowhy.model.patch import Patch
 from knowhy.model.space import Parameter, Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.thought import Thought
-from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Trial, Waiting
+from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Stopped, Trial, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,11 @@ class State:
         return tuple(t for _, t in sorted(self.trials.items()) if isinstance(t, Failed))
 
     @property
+    def stopped(self) -> tuple[Stopped, ...]:
+        """Trials that were stopped early, by number."""
+        return tuple(t for _, t in sorted(self.trials.items()) if isinstance(t, Stopped))
+
+    @property
     def pending(self) -> tuple[Waiting | Running, ...]:
         """Trials that are proposed or running, by number."""
         return tuple(t for _, t in sorted(self.trials.items()) if isinstance(t, (Waiting, Running)))
@@ -102,7 +108,7 @@ class State:
     @property
     def finished(self) -> int:
         """How many trials have ended, one way or the other."""
-        return sum(isinstance(t, (Completed, Failed)) for t in self.trials.values())
+        return sum(isinstance(t, (Completed, Failed, Stopped)) for t in self.trials.values())
 
     @property
     def planned(self) -> int:
@@ -215,6 +221,9 @@ def _apply(state: State, record: Record) -> State:
             state.order.append(e.trial)
         case TrialFailed() as e:
             state.trials[e.trial] = Failed(state.trials[e.trial].proposal, e.failure, record.time)
+            state.order.append(e.trial)
+        case TrialStopped() as e:
+            state.trials[e.trial] = Stopped(state.trials[e.trial].proposal, e.stop, record.time)
             state.order.append(e.trial)
         case TrialWithdrawn() as e:
             state.trials.pop(e.trial, None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from knowhy.model.observation import Failure, Observation
+from knowhy.model.observation import Curve, Failure, Observation
 from knowhy.model.space import Point
 
 Purpose = Literal["learn", "improve", "verify", "observe"]
@@ -117,7 +118,47 @@ class Failed:
     ended: float
 
 
-Trial = Waiting | Running | Completed | Failed
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a trial was stopped before its end, and what its curve tells of the end that it did not come to.
+
+    ``step`` of ``course`` were seen. ``predicted`` is the end of the objective by its curve and the response model
+    together, ``target`` what it would have had to beat (the posterior mean of the best), ``winning`` the probability
+    that it does, ``bits`` what the end would still have told about open theories. ``ends`` are the ends by the curves
+    alone: the evidence that is kept of the trial, to be weighed by their own spread. ``duration`` is in seconds.
+    """
+
+    step: float
+    course: float
+    predicted: Predictive
+    target: float
+    winning: float
+    bits: float
+    reason: str
+    duration: float
+    ends: tuple[Predictive, ...] = ()
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+
+    @property
+    def saved(self) -> float:
+        """Seconds that the rest would have taken, at the pace of what was seen."""
+        return self.duration * max(0.0, self.course / self.step - 1.0) if self.step > 0 else 0.0
+
+    def outcome(self) -> Failure:
+        """As those see it who know results and failures only."""
+        return Failure("pruned", self.reason, self.duration, curves=self.curves)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Stopped early, as it could neither win nor teach any more: no result, and no failure."""
+
+    proposal: Proposal
+    stop: Stop
+    ended: float
+
+
+Trial = Waiting | Running | Completed | Failed | Stopped
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,19 +128,25 @@ def learned(views: Sequence[TheoryView]) -> tuple[Text, ...]:
     return tuple(sentences)
 
 
+def _saved(overview: Overview) -> str:
+    return f", about {seconds(overview.saved)} saved by stopping early" if overview.stopped else ""
+
+
 def facts(overview: Overview) -> tuple[Fact, ...]:
     """The study in a row of numbers."""
     held = overview.theories["certified"] + overview.theories["supported"]
     kinds = ", ".join(f"{count} {purpose}" for purpose, count in overview.purposes.items() if count)
-    ended = overview.done + overview.failed - overview.purposes.get("observe", 0)
+    ended = overview.done + overview.failed + overview.stopped - overview.purposes.get("observe", 0)
     certified = overview.theories["certified"]
     return (
         Fact(
             "trials",
             f"{ended} of {overview.total}" if overview.total else str(ended),
-            kinds + (f"; {overview.failed} failed" if overview.failed else ""),
+            kinds
+            + (f"; {overview.failed} failed" if overview.failed else "")
+            + (f"; {overview.stopped} stopped early" if overview.stopped else ""),
         ),
-        Fact("time", seconds(overview.spent), f"{seconds(overview.training)} of training"),
+        Fact("time", seconds(overview.spent), f"{seconds(overview.training)} of training" + _saved(overview)),
         Fact(
             "theories that hold",
             f"{held} of {overview.considered}",

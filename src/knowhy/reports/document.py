@@ -30,6 +30,7 @@ from knowhy.reports.comparison import best_section
 from knowhy.reports.endings import failed, questions_section, reproduce
 from knowhy.reports.proposers import proposers_section
 from knowhy.reports.space import space_section
+from knowhy.reports.stopped import stopped_early
 from knowhy.views import (
     BestView,
     Explanation,
@@ -64,6 +65,7 @@ def document(state: State, mind: Mind, journal: str = "") -> Document:
         proposers_section(state, mind),
         questions_section(state, mind, study),
         _trials(state, rows),
+        stopped_early(state, study, rows),
         failed(state),
         reproduce(state, study, journal),
     )

@@ -7,7 +7,7 @@ from html import escape
 from knowhy.reports.blocks import Trials
 from knowhy.reports.spans import clean
 from knowhy.views import TrialView
-from knowhy.views.words import between, number, plural, scalar, seconds
+from knowhy.views.words import between, number, percent, plural, scalar, seconds
 
 SHOWN = 200
 """Rows on view at first; the rest is there, and shown when asked for."""
@@ -43,7 +43,7 @@ def trials_table(block: Trials) -> str:
         _options("learn", "improve", "verify")
     }</select></label>
 <label>Outcome <select id="outcome"><option value="">all</option>{
-        _options("completed", "failed", "running", "waiting")
+        _options("completed", "failed", "stopped", "running", "waiting")
     }</select></label>
 <output id="count" aria-live="polite"></output></div>
 <div class="scroll tall" tabindex="0" role="region" aria-label="Every trial">
@@ -69,6 +69,9 @@ def _row(row: TrialView, later: bool, digits: float | None) -> str:
     changed = ", ".join(f"{s.parameter} = {scalar(s.value)}" for s in row.changed) or "–"
     if row.failure is not None:
         value = f'<td class="n failed" data-v="">{escape(row.failure.kind)}</td>'
+    elif row.stop is not None:
+        share = percent(row.stop.step / row.stop.course)
+        value = f'<td class="n" data-v=""><abbr title="{escape(clean(row.stop.reason))}">stopped at {share}</abbr></td>'
     elif row.value is None:
         value = f'<td class="n" data-v="">{row.status}</td>'
     else:

@@ -31,7 +31,7 @@ from knowhy.reports.cards import LISTED, card
 from knowhy.reports.document import document
 from knowhy.reports.spans import clean
 from knowhy.views import Explanation, Mind, TrialView
-from knowhy.views.words import between, heading, number, scalar, seconds, sentence
+from knowhy.views.words import between, heading, number, percent, scalar, seconds, sentence
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~])")
 _STARTS = re.compile(r"^(\s*)([-+#]|\d+[.)])(?=\s)")
@@ -172,6 +172,8 @@ def _trials(block: Trials) -> str:
 def _row(row: TrialView) -> tuple[str, ...]:
     if row.failure is not None:
         value = f"failed: {row.failure.kind}"
+    elif row.stop is not None:
+        value = f"stopped at {percent(row.stop.step / row.stop.course)}"
     else:
         value = (
             row.status if row.value is None else number(row.value) + ("" if row.feasible else " (breaks a constraint)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from knowhy.model.state import State
 from knowhy.reports.blocks import Block, Code, Fold, Items, Paragraph, Section, Table, Text
-from knowhy.views import Mind, ProposerView, opinions, proposers, thoughts
+from knowhy.views import Mind, ProposerView, opinions, proposers, thoughts, training
 from knowhy.views.words import percent, plural, seconds
 
 
@@ -31,9 +31,7 @@ def proposers_section(state: State, mind: Mind) -> Section | None:
             *("bits a call", "bits a dollar", "dollars a certified theory"),
         )
         blocks.append(Table("What asking cost", spent, costs, frozenset(range(1, 9))))
-        training = sum(t.observation.duration for t in state.completed)
-        training += sum(t.failure.duration for t in state.failed)
-        blocks.append(Paragraph((f"Beside that the trials themselves took {seconds(training)}.",), "note"))
+        blocks.append(Paragraph((f"Beside that the trials themselves took {seconds(training(state))}.",), "note"))
     held = opinions(state, mind)
     if held:
         blocks.append(

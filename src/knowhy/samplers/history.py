@@ -10,7 +10,7 @@ import numpy as np
 
 from knowhy.model.space import Choices, Interval, Parameter, Point, Scalar, Space
 from knowhy.model.state import State
-from knowhy.model.trial import Completed
+from knowhy.model.trial import Completed, Stopped
 
 Key = tuple[tuple[str, Scalar], ...]
 
@@ -19,7 +19,8 @@ Key = tuple[tuple[str, Scalar], ...]
 class Run:
     """A trial that ended, seen in the space as it is now.
 
-    ``point`` is complete. ``values`` are the objectives in their own units, None where the trial failed;
+    ``point`` is complete. ``values`` are the objectives in their own units, None where the trial failed,
+    and what was foretold where it was stopped early;
     ``violations`` say by how much each constraint is broken (at most 0 where it is kept), by metric.
     """
 
@@ -41,6 +42,9 @@ def runs(state: State) -> Iterator[Run]:
         trial = state.trials[number]
         point = state.space.complete({**trial.proposal.point, **idle})
         if not within(state.space, point):
+            continue
+        if isinstance(trial, Stopped):  # its foretold end is the best that is known of it
+            yield Run(number, point, (trial.stop.predicted.quantile_at(0.0),))
             continue
         if not isinstance(trial, Completed):
             yield Run(number, point, None)

@@ -166,6 +166,8 @@ def describe_origin(parameter: Parameter) -> str:
     if parameter.condition is not None:
         values = " or ".join(str(value) for value in parameter.condition.values)
         words.append(f"counts where {parameter.condition.parent} = {values}")
+    if parameter.role == "epochs":
+        words.append("could be a fidelity: fidelity = true")
     return ", ".join(words)
 
 

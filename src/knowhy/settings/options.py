@@ -69,6 +69,7 @@ class Settings:
     llm_budget: float = 2.0
     llm_tokens: int = 2_000_000
     llm_requests: int = 200
+    stop_early: bool | None = None
     trust: Trust = OPEN
     ranges: Mapping[str, Mapping[str, Any]] | None = None
     file: SettingsFile | None = None
@@ -119,7 +120,7 @@ def load(
     Options are ``name``, ``folder``, ``script``, ``repo``, ``command``, ``edit``, ``protect``, ``writes``,
     ``metric`` and ``constraint`` (sequences of texts), ``direction``,
     ``trials``, ``budget``, ``workers``, ``strategy``, ``timeout``, ``memory``, ``seed``, ``theorist`` (a sequence),
-    ``llm_budget``, ``llm_tokens``, ``llm_requests``, and the fields of ``Trust``. Raises SettingsError.
+    ``llm_budget``, ``llm_tokens``, ``llm_requests``, ``stop_early``, and the fields of ``Trust``. Raises SettingsError.
     """
     settings = Settings()
     if path is not None:
@@ -179,7 +180,7 @@ def _from_file(settings: Settings, file: SettingsFile) -> Settings:
         "study": ("name", "script", "arguments", "folder", "seed", "repo", "edit", "protect", "writes", "command"),
         "run": (
             *("trials", "budget", "workers", "strategy", "timeout", "memory"),
-            *("theorist", "llm_budget", "llm_tokens", "llm_requests"),
+            *("theorist", "llm_budget", "llm_tokens", "llm_requests", "stop_early"),
         ),
         "trust": _TRUST,
     }

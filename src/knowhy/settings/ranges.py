@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from knowhy.errors import SettingsError, SpaceError
-from knowhy.model.space import Choices, Condition, Domain, Interval, Parameter, Scalar
+from knowhy.model.space import FIDELITY_ROLE, Choices, Condition, Domain, Interval, Parameter, Scalar
 
-_KEYS = ("type", "low", "high", "scale", "values", "default", "active", "when", "widen")
+_KEYS = ("type", "low", "high", "scale", "values", "default", "active", "when", "widen", "fidelity")
 
 
 def changed(parameter: Parameter, entry: Mapping[str, Any]) -> Parameter:
@@ -33,6 +33,14 @@ def changed(parameter: Parameter, entry: Mapping[str, Any]) -> Parameter:
     # A range that somebody has written is meant; one that stands as it was guessed may widen by itself.
     guessed = widen if widen is not None else parameter.guessed and domain == parameter.domain
     condition = _condition(entry["when"]) if "when" in entry else parameter.condition
+    fidelity = entry.get("fidelity", False)
+    if not isinstance(fidelity, bool):
+        raise ValueError(f"fidelity must be true or false, not {fidelity!r}")
+    if fidelity:
+        if not isinstance(domain, Interval) or condition is not None:
+            raise SettingsError("a fidelity is a number that always counts", "leave out fidelity here")
+        # Held at its full value, whatever the line says of active, as init has written it.
+        parameter, active, guessed = replace(parameter, role=FIDELITY_ROLE), False, False
     return replace(parameter, domain=domain, default=default, active=active, guessed=guessed, condition=condition)
 
 

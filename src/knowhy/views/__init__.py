@@ -10,7 +10,7 @@ from knowhy.views.foreseen import ForeseenView, StakeView, foreseen
 from knowhy.views.front import PlacedView, chosen, picked, standings, weighed
 from knowhy.views.honesty import CalibrationView, calibration
 from knowhy.views.mind import Mind
-from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, spent, upcoming
+from knowhy.views.overview import BestView, NextView, Overview, best, options, overview, spent, training, upcoming
 from knowhy.views.patches import PatchView, patch_views
 from knowhy.views.plain import as_json
 from knowhy.views.proposers import OpinionView, ProposerView, opinions, proposers, thoughts
@@ -124,6 +124,7 @@ __all__ = [
     "surprises",
     "theories",
     "thoughts",
+    "training",
     "trials",
     "upcoming",
     "versus",

@@ -82,7 +82,8 @@ class Overview:
 
     ``phase`` is "not started", "running", "cut off" (its controller is gone), "by hand" (a person runs the trials) or
     "ended" with a ``reason``; ``controller`` is who runs it, or ran it last without an end.
-    ``spent`` is wall time and ``training`` the trials' own time, in seconds.
+    ``spent`` is wall time and ``training`` the trials' own time, in seconds. ``stopped`` trials were stopped early,
+    which has ``saved`` about so many seconds of training.
     """
 
     name: str
@@ -108,6 +109,8 @@ class Overview:
     calibration: CalibrationView
     next: tuple[NextView, ...]
     controller: Controller | None = None
+    stopped: int = 0
+    saved: float = 0.0
 
 
 def best(state: State, mind: Mind) -> BestView | None:
@@ -205,6 +208,16 @@ def spent(state: State) -> float:
     return state.spent + max(0.0, state.time - state.run_started)
 
 
+def training(state: State) -> float:
+    """Seconds that trials trained, however they ended."""
+    completed, failed = state.completed, state.failed
+    return (
+        sum(t.observation.duration for t in completed)
+        + sum(t.failure.duration for t in failed)
+        + sum(t.stop.duration for t in state.stopped)
+    )
+
+
 def phase(state: State, controller: Controller | None) -> Phase:
     """Where the study stands, given who holds it (``controller``, None: nobody)."""
     if controller is not None and controller.holds:
@@ -236,7 +249,7 @@ def overview(state: State, mind: Mind, controller: Controller | None = None) -> 
         budget=run.budget if run else None,
         workers=run.workers if run else None,
         spent=spent(state),
-        training=sum(t.observation.duration for t in state.completed) + sum(t.failure.duration for t in state.failed),
+        training=training(state),
         best=best(state, mind) if state.objectives else None,
         purposes={p: purposes[p] for p in ("learn", "improve", "verify", "observe") if p != "observe" or purposes[p]},
         theories={s: statuses[s] for s in STATUSES},
@@ -245,4 +258,6 @@ def overview(state: State, mind: Mind, controller: Controller | None = None) -> 
         calibration=honesty(state, mind),
         next=upcoming(state, mind),
         controller=controller,
+        stopped=len(state.stopped),
+        saved=sum(t.stop.saved for t in state.stopped),
     )

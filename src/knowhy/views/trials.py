@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from knowhy.model.observation import Failure
 from knowhy.model.space import Parameter, Point, Scalar, Space, describe
 from knowhy.model.state import State
-from knowhy.model.trial import Arm, Completed, Failed, Predictive, Running, Trial
+from knowhy.model.trial import Arm, Completed, Failed, Predictive, Running, Stop, Stopped, Trial
 
 SURPRISING = 2.5
 """Standardised residuals beyond this are surprises."""
@@ -38,7 +38,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class TrialView:
-    """One trial. ``status`` is "completed", "failed", "running" or "waiting".
+    """One trial. ``status`` is "completed", "failed", "stopped" (early, with ``stop``), "running" or "waiting".
 
     ``value`` is the first objective's, ``values`` all objectives', ``metrics`` everything observed;
     ``predicted`` what was expected of the first objective before it ran. ``gained_bits`` is what it
@@ -66,6 +66,7 @@ class TrialView:
     duration: float | None
     attempt: int | None
     arms: tuple[Arm, ...]
+    stop: Stop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,8 @@ def trials(state: State) -> tuple[TrialView, ...]:
             if isinstance(trial, Completed)
             else trial.failure.duration
             if isinstance(trial, Failed)
+            else trial.stop.duration
+            if isinstance(trial, Stopped)
             else None
         )
         rows.append(
@@ -200,6 +203,7 @@ def trials(state: State) -> tuple[TrialView, ...]:
                 duration=duration,
                 attempt=trial.attempt if isinstance(trial, Running) else None,
                 arms=proposal.arms,
+                stop=trial.stop if isinstance(trial, Stopped) else None,
             )
         )
     return tuple(rows)
@@ -271,7 +275,7 @@ def failures(state: State) -> tuple[FailuresView, ...]:
 
 def changes(state: State) -> tuple[ChangeView, ...]:
     """Parameters added, opened, widened or frozen during the study, in order."""
-    ended = [t.ended for t in state.trials.values() if isinstance(t, (Completed, Failed))]
+    ended = [t.ended for t in state.trials.values() if isinstance(t, (Completed, Failed, Stopped))]
     return tuple(
         ChangeView(
             c.parameter.name,

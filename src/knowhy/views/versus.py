@@ -12,7 +12,7 @@ from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Failed
 from knowhy.views.mind import Mind
-from knowhy.views.overview import best, spent
+from knowhy.views.overview import best, spent, training
 from knowhy.views.theories import TheoryView, theories
 from knowhy.views.trials import Setting, changed, feasible
 from knowhy.views.words import between, number, plural, seconds
@@ -226,12 +226,7 @@ def _strategy(
         known=sentences,
         trials=_average([s.finished for s in states]),
         failed=_average([len(s.failed) for s in states]),
-        training=_average(
-            [
-                sum(t.observation.duration for t in s.completed) + sum(t.failure.duration for t in s.failed)
-                for s in states
-            ]
-        ),
+        training=_average([training(s) for s in states]),
         wall=_average([spent(s) for s in states]),
         course=_course(states[0], metric, sign) if states else (),
     )

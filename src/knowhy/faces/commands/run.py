@@ -46,6 +46,7 @@ from knowhy.study import Study
 @click.option("--llm-budget", metavar="DOLLARS", help="What language models may cost over the study (2.00).")
 @click.option("--llm-tokens", metavar="N", help="Tokens that they may use over the study (2000000).")
 @click.option("--llm-requests", metavar="N", help="Requests that they may make over the study (200).")
+@click.option("--stop-early/--no-stop-early", default=None, help="Stop trials that can neither win nor teach.")
 @trust_options
 @which_study
 def run(
@@ -70,6 +71,7 @@ def run(
     llm_budget: str | None,
     llm_tokens: str | None,
     llm_requests: str | None,
+    stop_early: bool | None,
     sandbox: str | None,
     network: bool | None,
     allow_unsandboxed: bool | None,
@@ -109,6 +111,7 @@ def run(
         "llm_budget": llm_budget,
         "llm_tokens": llm_tokens,
         "llm_requests": llm_requests,
+        "stop_early": stop_early,
         "sandbox": sandbox,
         "network": network,
         "allow_unsandboxed": allow_unsandboxed,

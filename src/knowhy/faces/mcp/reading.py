@@ -18,7 +18,7 @@ from knowhy.faces.mcp.project import Project
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Scalar
 from knowhy.model.state import State
-from knowhy.model.trial import Completed, Failed
+from knowhy.model.trial import Completed, Failed, Stopped
 from knowhy.study import Study
 from knowhy.views import words
 
@@ -226,6 +226,7 @@ def summary(project: Project, study: Study) -> results.Overview:
         problem=problem,
         completed=len(state.completed),
         failed=len(state.failed),
+        stopped=len(state.stopped),
         running=shapes.running(state),
         waiting=len(state.pending) - shapes.running(state),
         queued=len(state.requests),
@@ -252,6 +253,8 @@ def _outcome(state: State, number: int) -> Observation | Failure | None:
     trial = state.trials[number]
     if isinstance(trial, Completed):
         return trial.observation
+    if isinstance(trial, Stopped):
+        return trial.stop.outcome()
     return trial.failure if isinstance(trial, Failed) else None
 
 

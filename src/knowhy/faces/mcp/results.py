@@ -101,6 +101,7 @@ class Overview:
     problem: str
     completed: int
     failed: int
+    stopped: int
     running: int
     waiting: int
     queued: int

@@ -108,7 +108,8 @@ def _standing(state: State, mind: Mind) -> str:
     if not state.completed:
         return "# Findings\nNo trial has completed yet."
     view = best(state, mind)
-    lines = [f"{plural(len(state.completed), 'trial')} completed, {len(state.failed)} failed."]
+    stopped = f", {len(state.stopped)} stopped early as hopeless" if state.stopped else ""
+    lines = [f"{plural(len(state.completed), 'trial')} completed, {len(state.failed)} failed{stopped}."]
     if view is not None:
         name = one_line(view.metric, 60)
         lines.append(

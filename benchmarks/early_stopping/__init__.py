@@ -1,0 +1,1 @@
+"""What early stopping saves on real trainings, and what it costs."""
