@@ -164,7 +164,8 @@ class Loop:
                 for trial, outcome in sorted(ended, key=lambda item: isinstance(item[1], Failure)):
                     self.running.discard(trial)
                     self.end(trial, outcome)
-                self.stop_hopeless()
+                if not ended:  # a worker that has become free comes first
+                    self.stop_hopeless()
         if reason == STOPPED:
             self.write(self.thinker.take(None))
         else:
