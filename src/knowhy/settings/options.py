@@ -74,6 +74,11 @@ class Settings:
     file: SettingsFile | None = None
     given: frozenset[str] = frozenset()
 
+    @property
+    def entrusted(self) -> Trust | None:
+        """What somebody said about trust, None where nobody said anything: a study then goes on as before."""
+        return self.trust if self.given.intersection(_TRUST) else None
+
     def space(self, found: Sequence[Parameter]) -> Space:
         """The space: the parameters ``found`` in the script, as the file changes them.
 
