@@ -20,7 +20,7 @@ from knowhy.model.events import (
     TheoryProposed,
     ThoughtEnded,
 )
-from knowhy.model.space import Interval, Parameter
+from knowhy.model.space import EVALUATION_ROLE, Interval, Parameter
 from knowhy.model.state import State, foreseen
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.thought import Thought
@@ -80,7 +80,8 @@ def heard(beliefs: Beliefs, sayings: Sequence[Said], state: State) -> list[Event
             events.append(said)
             continue
         if isinstance(said, ParameterRequest):
-            if said.parameter in space and not space[said.parameter].active:
+            held = said.parameter in space and not space[said.parameter].active
+            if held and space[said.parameter].role != EVALUATION_ROLE:  # that is for a person to say
                 opened = _opened(space[said.parameter], said)
                 space = space.with_parameter(opened)
                 events.append(ParameterChanged(opened, "opened", said.reason, said.by))
@@ -122,7 +123,8 @@ def opened_by(theory: Theory, names: Iterable[str], state: State) -> list[Event]
     found: list[Event] = []
     for name in sorted(names):
         parameter, last = state.space[name], last_change(state, name)
-        if parameter.active or (last is not None and last.change == "frozen" and last.by in PEOPLE):
+        frozen = last is not None and last.change == "frozen" and last.by in PEOPLE
+        if parameter.active or frozen or parameter.role == EVALUATION_ROLE:
             continue
         reason = f"{theory.id} is about it: {theory.title}"
         found.append(ParameterChanged(replace(parameter, active=True), "opened", reason, theory.by))
