@@ -94,8 +94,8 @@ def test_no_trial_varies_them_and_no_one_but_a_person_can_open_them(home: Path) 
     with pytest.raises(SpaceError, match="TIME_BUDGET"):
         Acting(Project(home)).open_parameter("TIME_BUDGET", "longer is better", "s", 1, 9)
     acting = Acting(Project(home))
+    entries = {"TIME_BUDGET": {"low": 1, "high": 9, "active": True}}
     with pytest.raises(SettingsError, match="TIME_BUDGET"):
-        entries = {"TIME_BUDGET": {"low": 1, "high": 9, "active": True}}
         acting.start_study("train.py", metric="val_loss", direction="minimize", study="t", parameters=entries)
 
 

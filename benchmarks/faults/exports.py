@@ -107,12 +107,12 @@ def state(rng: random.Random) -> State:
 
 
 def exported(rng: random.Random, folder: Path, tally: Tally, *, optuna: bool) -> None:
-    """Write a hostile study in every format, and look at what is there as a spreadsheet, a terminal and Python would."""
+    """Write a hostile study in every format; look at it as a spreadsheet, a terminal and Python would."""
     made = state(rng)
     for form in ("csv", "results.tsv", "jsonl"):
         tally.cases += 1
         try:
-            text = text_of(made, form)  # type: ignore[arg-type]
+            text = text_of(made, form)
         except Exception as error:
             tally.problems.append(f"{form}: {type(error).__name__} {error}")
             continue
@@ -220,7 +220,7 @@ def imported(rng: random.Random, folder: Path, tally: Tally, *, whole: bool) -> 
 
 
 def fuzz(exports: int, imports: int, whole: int, seed: int = 0) -> Tally:
-    """``exports`` studies in three text formats (and one in ten for Optuna), ``imports`` files, ``whole`` of them kept."""
+    """``exports`` studies as text (one in ten for Optuna), and ``imports`` files, ``whole`` of them to the end."""
     rng, tally = random.Random(seed), Tally()
     with tempfile.TemporaryDirectory(prefix="knowhy-exports-") as folder:
         for number in range(exports):

@@ -169,7 +169,7 @@ def _judged(task: Round, state: State, mind: Mind, names: Sequence[str], what: s
     named = view is not None and not view.is_default
     better: set[str] = set()
     if view is not None and named and (view.certified or view.better >= SURE):
-        better = {name for name in view.changed if name in names}
+        better = {s.parameter for s in view.changed if s.parameter in names}
     believed = {
         name
         for theory in state.theories.values()
