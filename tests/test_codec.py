@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def strategy(hint: Any) -> st.SearchStrategy[Any]:
         found: st.SearchStrategy[Any] = special[hint]
         return found
     origin, args = get_origin(hint), get_args(hint)
-    if origin is UnionType:
+    if origin in (UnionType, Union):
         return st.one_of([strategy(a) for a in args])
     if origin is Literal:
         return st.sampled_from(args)

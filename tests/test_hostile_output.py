@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from benchmarks.faults import output
+from benchmarks.faults import exports, output
 
 from knowhy.execution.collect import Report, judge
+from knowhy.histories import cells, tables
 from knowhy.model.observation import LARGEST, Failure, Observation
 
 
@@ -38,3 +39,25 @@ def test_numbers_that_no_training_measures_are_infinite(value: float) -> None:
 def test_the_fuzzer_would_notice() -> None:
     assert output.number_in([b'{"loss": 2}', b'{"loss": "0.1"}', b'{"loss": true}']) == 2.0
     assert output.number_in([b'{"loss": 1e400}']) == math.inf
+
+
+def test_exports_run_nothing_and_imports_make_nothing_up() -> None:
+    tally = exports.fuzz(12, 40, 2, 3)
+    assert tally.cases >= 76
+    assert tally.problems == []
+
+
+def test_that_fuzzer_would_notice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "write_cell", str)
+    problems = exports.fuzz(12, 0, 0, 3).problems
+    assert any("a formula" in p for p in problems)
+    assert any("steers" in p for p in problems)
+
+
+@pytest.mark.parametrize("text", ["\x1b[2Jx", "a\u202eb", '"\x1b"', "'\x07", "\ud800", "=\x1b", "\r", "\ufeff=1"])
+def test_what_steers_is_written_as_json_and_read_back(text: str) -> None:
+    cell = cells.write_cell(text)
+    assert cell.isascii()
+    assert cell.isprintable()
+    assert cells.read_cell(cell) == (True, text)
+    assert cells.read_header(cells.write_header(text)) == text

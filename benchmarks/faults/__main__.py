@@ -1,6 +1,7 @@
 """Commands: ``python -m benchmarks.faults --short | --full --out DIR [--only NAME ...]``; rounds there are kept.
 
-``python -m benchmarks.faults sandbox|scripts|output|integrity|secrets|loading`` runs one of the hostile trials' tests.
+``python -m benchmarks.faults sandbox|scripts|output|exports|integrity|secrets|loading`` runs one of the tests of
+what is hostile.
 
 Each promise has rounds, each round a result in a file of its own, and the table is made of all that are there. Run it
 as ``unshare --pid --fork --mount-proc`` where other work on the machine must be safe from a defect of the harness.
@@ -33,7 +34,7 @@ PROMISES: dict[str, Promise] = {
 }
 
 
-HOSTILE = ("sandbox", "scripts", "output", "integrity", "secrets", "loading")
+HOSTILE = ("sandbox", "scripts", "output", "exports", "integrity", "secrets", "loading")
 
 
 def main() -> int:

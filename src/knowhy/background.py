@@ -15,17 +15,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
 import psutil
 
+from knowhy.cases.repository import Repo
 from knowhy.errors import KnowhyError, StudyError, StudyLockedError, UsageError
 from knowhy.journal import SqliteJournal
 from knowhy.model.events import RequestWithdrawn
 from knowhy.model.space import Space
+from knowhy.model.trust import Trust
 from knowhy.settings.values import STRATEGIES, Strategy
 from knowhy.study import Study
 
@@ -37,8 +39,8 @@ _LOG_BYTES = 1 << 20
 class Launch:
     """What a runner needs to know beside the journal.
 
-    ``trials`` is a total; ``budget`` and ``timeout`` are in seconds, ``memory`` in bytes. With ``only_asked``, what was
-    requested is run and nothing else.
+    ``script`` is the path of a script, or ``repo`` that of a repository. ``trials`` is a total; ``budget`` and
+    ``timeout`` are in seconds, ``memory`` in bytes. With ``only_asked``, what was requested is run and nothing else.
     """
 
     script: str
@@ -50,6 +52,7 @@ class Launch:
     timeout: float | None = None
     memory: int | None = None
     only_asked: bool = False
+    repo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ def read_launch(study: Study) -> Launch:
     kept = _read(study.path / LAUNCH)
     state = study.state
     if kept is None:
-        if state.subject.get("kind") != "script":
+        kind, path = state.subject.get("kind"), str(state.subject.get("path", ""))
+        if kind not in ("script", "repo"):
             raise UsageError(
                 f"the study {study.name} is not of a script", "run it from where it was started; it can be read here"
             )
@@ -81,18 +85,27 @@ def read_launch(study: Study) -> Launch:
             raise UsageError(
                 f"how to run the study {study.name} is not known exactly", "go on with it where it was started"
             )
-        launch = Launch(str(state.subject["path"]), (arguments,) if arguments else ())
+        launch = Launch("", repo=path) if kind == "repo" else Launch(path, (arguments,) if arguments else ())
         if run is None:
             return launch
         strategy = run.strategy if run.strategy in STRATEGIES else "theory"
-        return Launch(launch.script, launch.arguments, run.trials, run.budget, run.workers, cast(Strategy, strategy))
+        return replace(
+            launch, trials=run.trials, budget=run.budget, workers=run.workers, strategy=cast(Strategy, strategy)
+        )
     return _launch(kept, study.path / LAUNCH)
 
 
-def _run(study: Study, launch: Launch, space: Space, stop: Callable[[], bool]) -> None:
-    """Run ``study`` as ``launch`` says, until ``stop`` does."""
+def _run(
+    study: Study,
+    launch: Launch,
+    space: Space | None,
+    stop: Callable[[], bool],
+    repo: Repo | None = None,
+    trust: Trust | None = None,
+) -> None:
+    """Run ``study`` as ``launch`` says, until ``stop`` does; its trials as ``trust`` says, or as they ran before."""
     study.run(
-        launch.script,
+        repo or (Repo(launch.repo) if launch.repo else launch.script),
         space,
         trials=launch.trials,
         workers=launch.workers,
@@ -102,16 +115,20 @@ def _run(study: Study, launch: Launch, space: Space, stop: Callable[[], bool]) -
         memory=launch.memory,
         arguments=launch.arguments,
         only_asked=launch.only_asked,
+        trust=trust,
         stop=stop,
     )
 
 
-def begin(study: Study, launch: Launch, space: Space) -> None:
-    """Begin the journal of a study of ``launch.script`` with ``space``, so that it can be asked at once.
+def begin(
+    study: Study, launch: Launch, space: Space | None, *, repo: Repo | None = None, trust: Trust | None = None
+) -> None:
+    """Begin the journal of a study of ``launch.script`` with ``space``, or of ``repo``, so that it can be asked.
 
-    No trial runs yet. Raises SubjectError, SpaceError, StudyMismatchError, StudyLockedError, JournalError.
+    ``trust`` is kept in the journal, and counts for all runs. No trial runs yet. Raises SubjectError, SpaceError,
+    SandboxError, StudyMismatchError, StudyLockedError, JournalError.
     """
-    _run(study, launch, space, lambda: True)
+    _run(study, launch, space, lambda: True, repo, trust)
     write_launch(study, launch)
 
 
@@ -191,7 +208,7 @@ def main(folder: str) -> int:
         launch = read_launch(study)
         while True:
             before = set(study.state.requests)
-            _run(study, launch, study.state.space, lambda: asked)
+            _run(study, launch, None if launch.repo else study.state.space, lambda: asked)
             if not asked:
                 _withdraw(study, launch, before)
             # Whoever asks for trials looks for this file after writing: either it is seen there, or the request here.

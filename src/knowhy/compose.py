@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from knowhy.model.observation import Outcome
     from knowhy.model.thought import Thought
     from knowhy.ports import Executor, Policy, Subject, Theorist
-    from knowhy.subjects.discovery import Discovery
+    from knowhy.subjects.discovery import Discovery as Discovery
     from knowhy.subjects.script import ScriptSubject
     from knowhy.theorists.llm.bench import Bench
 
@@ -86,12 +86,16 @@ def discovered(path: str | Path, arguments: Sequence[str] = ()) -> Discovery:
 
 
 def offered(subject: Mapping[str, Scalar]) -> tuple[Parameter, ...]:
-    """All parameters of the script that ``subject`` describes; none where it is gone or has changed since."""
+    """All parameters of the script that ``subject`` describes, and what defines its evaluation.
+
+    None where it is gone or has changed since.
+    """
     path = Path(str(subject.get("path")))
     try:
         if sha256(path.read_bytes()).hexdigest() != subject.get("sha256"):
             return ()
-        return discovered(path, str(subject.get("arguments", "")).split()).parameters
+        found = discovered(path, str(subject.get("arguments", "")).split())
+        return (*found.parameters, *found.reserved)
     except (OSError, SubjectError):
         return ()
 
@@ -115,7 +119,7 @@ def script(
         arguments=arguments,
         timeout=timeout,
         memory=memory,
-        offered=found.parameters,
+        offered=(*found.parameters, *found.reserved),
     )
 
 

@@ -20,7 +20,7 @@ from knowhy.model.events import (
     TheoryProposed,
     ThoughtEnded,
 )
-from knowhy.model.space import FIDELITY_ROLE, Interval, Parameter
+from knowhy.model.space import EVALUATION_ROLE, FIDELITY_ROLE, Interval, Parameter
 from knowhy.model.state import State, foreseen
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.model.thought import Thought
@@ -105,8 +105,11 @@ def _unfolded(sayings: Sequence[Said]) -> Iterator[Said]:
 
 
 def _can_open(parameter: Parameter) -> bool:
-    """Whether it is held; a fidelity stays at its full value, whatever is said about it."""
-    return not parameter.active and parameter.role != FIDELITY_ROLE
+    """Whether it is held, and anyone may open it.
+
+    A fidelity stays at its full value; what defines the evaluation is for a person to open.
+    """
+    return not parameter.active and parameter.role not in (FIDELITY_ROLE, EVALUATION_ROLE)
 
 
 def _opened(parameter: Parameter, request: ParameterRequest) -> Parameter:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from threadpoolctl import threadpool_limits
 
 from knowhy import __version__, compose, views
-from knowhy.cases import certifying, conduct, contributions, folders
+from knowhy.cases import certifying, conduct, contributions, folders, trusting
 from knowhy.cases.asked import AskedPolicy
 from knowhy.cases.asktell import Dialogue, outcome_of
 from knowhy.cases.findings import Findings
@@ -28,7 +29,7 @@ from knowhy.model.space import Parameter, Scalar, Space
 from knowhy.model.state import State
 from knowhy.model.thought import Allowance
 from knowhy.model.trial import Proposal
-from knowhy.model.trust import OPEN, Trust
+from knowhy.model.trust import Trust
 from knowhy.ports import Policy, Subject
 from knowhy.settings import continuity
 from knowhy.settings.goals import direction as toward
@@ -72,8 +73,7 @@ class Study(Findings):
         wanted = None if objectives is None else tuple(Objective(m, toward(d)) for m, d in objectives.items())
         if wanted == ():
             raise MetricError("a study needs an objective", 'write objectives={"val_loss": "minimize"}')
-        known = self.state
-        self._wanted = wanted or ()
+        known, self._wanted = self.state, wanted or ()
         self.objectives = wanted or known.objectives or (Objective("val_loss"),)
         self.constraints = tuple(constraints) or (known.constraints if wanted is None else ())
         self.seed = known.seed if self._created else seed
@@ -113,7 +113,6 @@ class Study(Findings):
 
         def make(state: State) -> list[Event]:
             nonlocal name
-
             name, events = contributions.theory(state, self.mind, said, because, title, question, refuted_by, by)
             return events
 
@@ -173,7 +172,7 @@ class Study(Findings):
         only_asked: bool = False,
         theorists: Sequence[str] = (),
         allowance: Allowance | None = None,
-        trust: Trust = OPEN,
+        trust: Trust | None = None,
         stop_early: bool | None = None,
         watch: Callable[[State], None] = lambda state: None,
         judged: Callable[[State, views.Mind], None] = lambda state, mind: None,
@@ -187,10 +186,10 @@ class Study(Findings):
         What was requested runs first; with ``only_asked``, nothing else does, except the default before all.
         ``theorists`` are language models to ask (``provider:model``, or ``replay:STUDY``) within ``allowance``.
         With ``stop_early`` (None: where there is a fidelity), trials that can neither win nor teach are stopped.
-        ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new
-        and the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end early.
-        ``trust`` asks for a sandbox, an evaluator, locked files; a repository's code runs in a sandbox without being
-        asked. Raises SpaceError, SandboxError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
+        ``watch`` is called with each new state, and should be quick; ``judged`` with those whose beliefs are new and
+        the mind that holds them, on the thread that thinks; ``stop`` is asked whether to end.
+        ``trust`` asks for a sandbox, an evaluator, locked files (None: as before); a repository runs in a sandbox.
+        Raises SpaceError, SandboxError, SubjectError, StudyMismatchError, StudyLockedError, JournalError.
         """
         if space is None and callable(train) and continuity.began_with_history(self.state):
             space = self.state.space
@@ -218,23 +217,26 @@ class Study(Findings):
         """Run any ``policy`` (made once the study's seed is known) on what ``ran`` names; raises what run raises."""
         subject: Subject
         edited: RepoSubject | None = None
-        executor = compose.executor(limits.workers, ran.trust, edited=isinstance(ran.train, Repo))
+        trust = trusting.agreed(self.state, ran.trust)
+        executor = compose.executor(limits.workers, trust, edited=isinstance(ran.train, Repo))
         if isinstance(ran.train, Repo):
             journal = self._opened()
             with journal.lease():
                 begun = self.desk.begin(ran.train, ran.timeout, ran.memory)
                 subject, edited, described = begun.subject, begun.subject, begun.described
-                self._agree(journal, compose.filled(begun.space), described, begun.events)
+                self._agree(
+                    journal, compose.filled(begun.space), described, [*begun.events, *trusting.noted(self.state, trust)]
+                )
                 self.desk.begun()
         else:
             subject, described, whole = compose.subject(ran.train, space, ran.timeout, ran.memory, ran.arguments)
             journal = self._opened()  # what cannot run must leave no journal behind
             with journal.lease():
-                self._agree(journal, whole, described)
+                self._agree(journal, whole, described, trusting.noted(self.state, trust))
             if continuity.began_with_history(self.state):
                 subject = compose.narrowed(subject, whole)
-        subject = conduct.guarded(subject, ran.trust, edited, self.state, self.objectives, self.path.parent)
-        self.ran = ran
+        subject = trusting.guarded(subject, trust, edited, self.state, self.objectives, self.path.parent)
+        self.ran = replace(ran, trust=trust)
         folder, path = str(self.path / "trials"), str(described.get("path") or "")
         self.mind = conduct.carry_out(
             journal, subject, executor, policy, limits, folder, ran, path, watch=watch, judged=judged, stop=stop
@@ -324,14 +326,12 @@ class Study(Findings):
         """Begin the journal, or see that it can go on with this space, these objectives and this subject."""
         state = self.state  # read under the lease: another process may have begun the study since it was opened
         if self._created is None:
-            created = StudyCreated(
-                self.name, self.objectives, space, self.seed, dict(subject), __version__, self.constraints
-            )
-            journal.append([created, *more])
+            made = (self.name, self.objectives, space, self.seed, dict(subject), __version__, self.constraints)
+            journal.append([StudyCreated(*made), *more])
             return
         events = continuity.agreement(self._created, state, self.objectives, self.constraints, space, subject)
         self.seed = self._created.seed
-        journal.append(events)
+        journal.append([*events, *more])
 
     def _offered(self) -> Sequence[Parameter]:
         """All that the script under study has; nothing where it is gone or has changed."""

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from knowhy import compose, guarding
+from knowhy import compose
 from knowhy.cases.proposing import attending
 from knowhy.cases.repository import Repo
 from knowhy.engine.mind import Mind
 from knowhy.errors import UsageError
 from knowhy.loop import Limits, run
-from knowhy.model.objective import Objective
 from knowhy.model.space import FIDELITY_ROLE, Scalar
 from knowhy.model.state import State, fold
-from knowhy.model.trust import OPEN, Trust
+from knowhy.model.trust import Trust
 from knowhy.ports import Executor, Journal, Policy, Subject
 from knowhy.watching import Watch
-
-if TYPE_CHECKING:
-    from knowhy.subjects.repo.subject import RepoSubject
 
 
 @dataclass(frozen=True)
 class Ran:
     """What is run: a function, a script's path or a repository; arguments of the script, and limits of one trial.
 
-    ``asked`` are the theorists to ask beside the built-in one, ``trust`` says how far the code is to be trusted.
-    With ``stop_early``, trials that are not worth their end are stopped (None: in studies with a fidelity).
+    ``asked`` are the theorists to ask beside the built-in one, ``trust`` says how far the code is to be trusted
+    (None: as in the run before). With ``stop_early``, trials that are not worth their end are stopped (None: in studies
+    with a fidelity).
     """
 
     train: compose.Train | str | Path | Repo
@@ -39,12 +35,12 @@ class Ran:
     timeout: float | None = None
     memory: int | None = None
     asked: compose.Asked | None = None
-    trust: Trust = OPEN
+    trust: Trust | None = None
     stop_early: bool | None = None
 
 
 def ran_before(
-    described: Mapping[str, Scalar], timeout: float | None = None, memory: int | None = None, trust: Trust = OPEN
+    described: Mapping[str, Scalar], timeout: float | None = None, memory: int | None = None, trust: Trust | None = None
 ) -> Ran:
     """The script that a study is about, by its description; raises UsageError for studies of other kinds."""
     if described.get("kind") == "script":
@@ -62,27 +58,6 @@ def ran_before(
         )
     raise UsageError(
         "the trials of this study were told by hand, so none can be run here", "study a script or a function instead"
-    )
-
-
-def guarded(
-    subject: Subject,
-    trust: Trust,
-    edited: RepoSubject | None,
-    state: State,
-    objectives: Sequence[Objective],
-    studies: Path,
-) -> Subject:
-    """``subject`` as ``trust`` asks, seen from the folder of its code; ``edited`` is that of a repository."""
-    path = str(state.subject.get("path") or "")
-    return guarding.guarded(
-        subject,
-        trust,
-        home=Path(path) if edited else Path(path).parent if path else Path.cwd(),
-        studies=studies,
-        objectives=objectives,
-        edited=edited is not None,
-        inspect=guarding.inspection(edited) if edited else None,
     )
 
 

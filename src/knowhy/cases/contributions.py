@@ -15,7 +15,7 @@ from knowhy.engine.beliefs import known_metrics
 from knowhy.engine.mind import Mind
 from knowhy.errors import KnowhyError, SpaceError, UsageError
 from knowhy.model.events import Event, StudyCreated, TheoryProposed, TrialsRequested
-from knowhy.model.space import Interval, Parameter, Point, Scalar, describe
+from knowhy.model.space import EVALUATION_ROLE, Interval, Parameter, Point, Scalar, describe
 from knowhy.model.state import State
 from knowhy.model.theory import Better, Effect, Theory
 from knowhy.reflection import opened_by
@@ -163,6 +163,11 @@ def opened(state: State, name: str, entry: Mapping[str, Any], reason: str, by: s
     if name not in state.space:
         point(state, {name: None})
     old = state.space[name]
+    if old.role == EVALUATION_ROLE:
+        raise SpaceError(
+            f"{name} defines the evaluation: only a person may vary it",
+            f"ask the person to: knowhy open {name} --low X --high Y",
+        )
     try:
         new = ranges.changed(old, {**entry, "active": True})
     except (ValueError, KnowhyError) as error:

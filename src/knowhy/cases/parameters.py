@@ -13,11 +13,11 @@ from typing import Literal
 
 from knowhy.errors import SpaceError
 from knowhy.model.events import Event, ParameterChanged
-from knowhy.model.space import Choices, Condition, Domain, Interval, Parameter, Scalar, describe
+from knowhy.model.space import EVALUATION_ROLE, Choices, Condition, Domain, Interval, Parameter, Scalar, describe
 from knowhy.model.state import State
 from knowhy.settings.continuity import hull
 
-Standing = Literal["active", "held", "frozen", "offered"]
+Standing = Literal["active", "held", "frozen", "offered", "reserved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class ParameterView:
     """One parameter as it stands.
 
     ``standing``: "active" (trials vary it), "held" (at its default until it is asked for), "frozen" (it was active),
-    or "offered" (what is studied has it, the study does not hold it yet). ``range`` and ``where`` are in words,
+    "offered" (what is studied has it, the study does not hold it yet), or "reserved" (likewise, and it defines the
+    evaluation: only a person opens it). ``range`` and ``where`` are in words,
     ``reason`` says why it was changed last, and ``by`` by whom.
     """
 
@@ -60,7 +61,7 @@ class Parameters:
             yield self._view(state, parameter)
         for parameter in self._offered():
             if parameter.name not in state.space:
-                yield _shown(parameter, "offered", "", "")
+                yield _shown(parameter, "reserved" if parameter.role == EVALUATION_ROLE else "offered", "", "")
 
     def open(
         self,
@@ -85,6 +86,8 @@ class Parameters:
         """
         state = self._state()
         known, parameter = self._find(state, name, (low, high, values), default)
+        if parameter.role == EVALUATION_ROLE:
+            _check_meant(parameter, by, given=low is not None or high is not None or values is not None, known=known)
         domain = _domain(parameter, low, high, log, integer, values)
         if known and default is not None and default != parameter.default:
             raise SpaceError(
@@ -107,6 +110,8 @@ class Parameters:
                 "added" if not known else "widened" if parameter.active else "opened"
             )
             reason = because or f"a person asked for it{_within(changed) if asked else ''}"
+            if changed.role == EVALUATION_ROLE:
+                reason = f"it defines the evaluation, so trials with other values measure something else; {reason}"
             events = [*self._parents(state, changed, by), ParameterChanged(changed, kind, reason, by)]
             space = state.space
             for event in events:
@@ -280,6 +285,20 @@ def _domain(
         power,
         zero=scale == "log" and not power and parameter.default == 0,
     )
+
+
+def _check_meant(parameter: Parameter, by: str, *, given: bool, known: bool) -> None:
+    """Refuse what is not a person's, and a person who does not say within which values."""
+    if by != "person":
+        raise SpaceError(
+            f"{parameter.name} defines the evaluation: only a person may vary it",
+            f"ask the person to: knowhy open {parameter.name} --low X --high Y",
+        )
+    if not given and not known and not isinstance(parameter.default, bool):
+        raise SpaceError(
+            f"{parameter.name} defines the evaluation: trials with other values do not measure the same",
+            f"if that is meant, say within what: knowhy open {parameter.name} --low X --high Y (or --values A,B)",
+        )
 
 
 def _check_kept(state: State, name: str, domain: Domain) -> None:

@@ -6,9 +6,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from knowhy import compose
+from knowhy.cases import trusting
 from knowhy.cases.repository import Desk
 from knowhy.errors import PatchError
 from knowhy.model.events import ExclusionAdded, ParameterChanged, PatchAdded
@@ -50,10 +52,13 @@ class Workbench:
         with tempfile.TemporaryDirectory(prefix="knowhy-dry-run-") as folder:
             place = Path(folder) / "study"
             shutil.copytree(self._path / _STORE, place / _STORE)
-            subject = Desk(place, lambda: state).subject(timeout=self._seconds)
+            edited = Desk(place, lambda: state).subject(timeout=self._seconds)
+            # As a trial runs, but for the evaluator: what was handed in has no more rights here than there.
+            trust = replace(state.trust, evaluate="")
+            subject = trusting.guarded(edited, trust, edited, state, state.objectives, self._path.parent)
             point = {**state.space.defaults(), name: True}
             job = subject.prepare(Proposal(1, point, 0, "learn", "a dry run"), (), str(place / "trials" / "00001"))
-            runner = compose.executor(1, edited=True)
+            runner = compose.executor(1, trust, edited=True)
             try:
                 runner.submit(job)
                 deadline = time.monotonic() + 2 * self._seconds

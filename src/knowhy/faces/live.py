@@ -23,6 +23,7 @@ from knowhy.views import BestView, Mind, TheoryView, TrialView, best, theories, 
 
 _TOLD = frozenset({"certified", "supported", "refuted"})
 _BACK = 0.15
+_NOTES = 2
 
 
 class Watcher(AbstractContextManager["Watcher"], Protocol):
@@ -178,6 +179,7 @@ class LiveView:
         now = self._now(pending[:4], width)
         ended = enumerate(rows[-3:][::-1])
         last = [_last_line(row, state.objective.metric, width, "" if at else "last") for at, row in ended]
+        last += _notes(state, width)
         room = height - len(head) - len(answer) - len(now) - len(last) - 4
         body: list[render.Line] = [*head, "", *answer, *_blank(self._theory_lines(max(4, room), width))]
         body += [*_blank(now), *_blank(last)]
@@ -263,6 +265,15 @@ class LiveView:
             lines.append(text)
             lines.append(Text("        " + one_line(row.reason, width - 8), style="dim"))
         return lines
+
+
+def _notes(state: State, width: int) -> list[Text]:
+    """The last notes of this run: what is tried again and why, who could not be asked."""
+    told = [note.text for at, note in state.notes if at >= state.run_started][-_NOTES:]
+    return [
+        Text(f"{'' if number else 'notes':<8}{one_line(text, max(0, width - 8))}", style="yellow")
+        for number, text in enumerate(told)
+    ]
 
 
 def _last_line(row: TrialView, metric: str, width: int, name: str) -> Text:

@@ -44,6 +44,7 @@ def trust_options(command: F) -> F:
         click.option("--hide", multiple=True, metavar="PATH", help="Hide this from trials, not from the evaluator."),
         click.option("--env", multiple=True, metavar="NAME", help="Give trials this variable as well."),
         click.option("--disk", metavar="SIZE", help="For one trial's folder, such as 10GB."),
+        click.option("--processes", metavar="N", help="Processes and threads that one trial in a sandbox may have."),
         click.option("--evaluate", metavar="COMMAND", help='Measures what a trial left, as in "python evaluate.py".'),
         click.option("--lock", multiple=True, metavar="PATH", help="A file or folder that no trial may change."),
         click.option("--longest", metavar="TIME", help="A trial that takes longer is not believed."),

@@ -105,6 +105,7 @@ def overview_lines(view: Overview) -> list[Line]:
         lines.append(row("best", "none: no trial that completed keeps the constraints"))
     else:
         lines.append(row("best", "none: no trial completed; why is told by: knowhy trials"))
+    lines += [row("warning", safe(warning)) for warning in view.warnings]
     imported = view.purposes.get("observe", 0)
     purposes = ", ".join(f"{count} to {name}" for name, count in view.purposes.items() if count and name != "observe")
     total = f" of {view.total}" if view.total else ""

@@ -67,7 +67,7 @@ def carry_out(study: Study, settings: Settings, script: Path | Repo, space: Spac
             arguments=settings.arguments,
             theorists=settings.theorist,
             allowance=Allowance(settings.llm_budget, settings.llm_tokens, settings.llm_requests),
-            trust=settings.trust,
+            trust=settings.entrusted,
             stop_early=settings.stop_early,
             watch=view.watch,
             judged=view.judged,

@@ -2,7 +2,8 @@
 
 A spreadsheet takes a cell that starts with ``=``, ``+``, ``-`` or ``@`` for a formula. A number may start with a sign,
 a text may not: it gets a leading apostrophe, and so does a text that would be read back as something else ("1",
-"true"). Reading takes the apostrophe off again.
+"true"). Characters that steer a terminal or turn the direction of writing are never written: a text with one stands
+as JSON after the apostrophe. Reading takes all of that off again.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 
 from knowhy.model.space import Scalar
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _NUMBER = re.compile(r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d{1,18}")
 _WORDS: dict[str, Scalar] = {"true": True, "false": False, "none": None, "null": None}
@@ -22,6 +25,8 @@ _NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf, "infinity": mat
 
 def read_cell(text: str) -> tuple[bool, Scalar]:
     """Whether a cell holds anything, and its value: a number, a switch, None, or text."""
+    if text.startswith("'\"") and (said := _unquoted(text[1:])) is not None:
+        return True, said
     if text.startswith("'") and _guarded(text[1:]):
         return True, text[1:]
     plain = text.strip()
@@ -54,16 +59,37 @@ def write_cell(value: Scalar) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
+    if steers(value):
+        return "'" + json.dumps(value)
     return "'" + value if _guarded(value) else value
 
 
+def steers(text: str) -> bool:
+    """Whether ``text`` holds a character that steers a terminal or turns the direction of writing."""
+    plain = text.replace("\n", "").replace("\t", "")
+    return not plain.isprintable() and any(unicodedata.category(c) in _STEERING for c in plain)
+
+
+def _unquoted(text: str) -> str | None:
+    """The text that ``text`` is the JSON of, where it steers; None for anything else."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, str) and steers(found) else None
+
+
 def write_header(name: str) -> str:
-    """A column's name that no spreadsheet runs."""
+    """A column's name that no spreadsheet runs, and that steers nothing."""
+    if steers(name):
+        return "'" + json.dumps(name)
     return "'" + name if name.startswith((*FORMULA, "'")) else name
 
 
 def read_header(name: str) -> str:
     """The name that ``write_header`` was given."""
+    if name.startswith("'\"") and (said := _unquoted(name[1:])) is not None:
+        return said
     return name[1:] if name.startswith("'") and name[1:].startswith((*FORMULA, "'")) else name
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from knowhy.errors import UsageError
-from knowhy.histories.cells import FORMULA
+from knowhy.histories.cells import FORMULA, steers
 from knowhy.histories.history import History, limited, number
 from knowhy.histories.tables import read_text
 from knowhy.model.observation import Failure, Observation
@@ -42,8 +42,8 @@ def _described(space: Space, settings: object, note: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """``text`` in one cell, which no spreadsheet runs."""
-    flat = " ".join(text.split())[:300]
+    """``text`` in one cell, which no spreadsheet runs, and which steers nothing."""
+    flat = "".join(c for c in " ".join(text.split()) if not steers(c))[:300].strip()
     return f"'{flat}" if flat.startswith(FORMULA) else flat
 
 

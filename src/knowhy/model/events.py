@@ -14,6 +14,7 @@ from knowhy.model.space import Parameter, Point, Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.thought import Thought
 from knowhy.model.trial import Contrast, Evidence, Proposal, Stop
+from knowhy.model.trust import Trust
 
 FORMAT = 1
 
@@ -50,6 +51,13 @@ class RunEnded:
 
     reason: str
     seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSet:
+    """From here on trials run, and are measured, as ``trust`` says; before the first one nothing was asked."""
+
+    trust: Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +269,7 @@ Event = (
     | EvidenceUpdated
     | NoteAdded
     | ThoughtEnded
+    | TrustSet
 )
 
 

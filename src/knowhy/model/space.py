@@ -21,6 +21,10 @@ OriginKind = Literal[
 ]
 
 
+EVALUATION_ROLE = "evaluation"
+"""The role of what defines the evaluation (time, data, seed, split): no parameter unless a person says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A parameter that exists only where ``parent`` has one of ``values``."""

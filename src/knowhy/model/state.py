@@ -30,6 +30,7 @@ from knowhy.model.events import (
     TrialStarted,
     TrialStopped,
     TrialWithdrawn,
+    TrustSet,
 )
 from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Observation
@@ -38,6 +39,7 @@ from knowhy.model.space import Parameter, Scalar, Space
 from knowhy.model.theory import Theory
 from knowhy.model.thought import Thought
 from knowhy.model.trial import Completed, Contrast, Evidence, Failed, Running, Stopped, Trial, Waiting
+from knowhy.model.trust import OPEN, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class State:
     ``requests`` are those that wait for an answer, by the number of their record; ``answers`` the trials that
     answered one, ``declined`` why one was withdrawn. ``order`` lists the trials that ended, in the order of the
     journal; ``time`` is that of the last record.
-    ``observed`` maps the keys of imported trials to their numbers. ``begun`` is the kind of subject it began with.
+    ``observed`` maps the keys of imported trials to their numbers. ``begun`` is the kind of subject it began with,
+    ``trust`` how its trials run and are measured.
     """
 
     name: str = ""
@@ -84,6 +87,7 @@ class State:
     begun: str = ""
     patches: dict[str, Patch] = field(default_factory=dict)
     thoughts: list[Thought] = field(default_factory=list)
+    trust: Trust = OPEN
 
     @property
     def completed(self) -> tuple[Completed, ...]:
@@ -252,6 +256,8 @@ def _apply(state: State, record: Record) -> State:
             state.notes.append((record.time, e))
         case ThoughtEnded() as e:
             state.thoughts.append(e.thought)
+        case TrustSet() as e:
+            return replace(state, trust=e.trust)
     return state
 
 

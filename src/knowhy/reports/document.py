@@ -20,6 +20,7 @@ from knowhy.reports.blocks import (
     Items,
     Paragraph,
     Section,
+    Strong,
     Table,
     Text,
     Theories,
@@ -87,6 +88,7 @@ def document(state: State, mind: Mind, journal: str = "") -> Document:
 def _answer(study: Overview, views: tuple[TheoryView, ...]) -> Section:
     blocks: list[Block] = [
         Paragraph(best_in_words(study.best, study), "lead"),
+        *(Paragraph((Strong("Read with care: "), warning), "note") for warning in study.warnings),
         Items(learned(views)),
         Facts(facts(study)),
     ]

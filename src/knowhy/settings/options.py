@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from knowhy.errors import KnowhyError, SettingsError, SpaceError
 from knowhy.model.objective import Constraint, Objective
-from knowhy.model.space import Parameter, Space
+from knowhy.model.space import EVALUATION_ROLE, Parameter, Space
 from knowhy.model.trust import OPEN, Trust
 from knowhy.settings.file import SettingsFile, read_settings_file
 from knowhy.settings.goals import constraint, direction, parse_constraint, parse_objective
@@ -75,16 +75,22 @@ class Settings:
     file: SettingsFile | None = None
     given: frozenset[str] = frozenset()
 
-    def space(self, found: Sequence[Parameter]) -> Space:
+    @property
+    def entrusted(self) -> Trust | None:
+        """What somebody said about trust, None where nobody said anything: a study then goes on as before."""
+        return self.trust if self.given.intersection(_TRUST) else None
+
+    def space(self, found: Sequence[Parameter], reserved: Sequence[Parameter] = ()) -> Space:
         """The space: the parameters ``found`` in the script, as the file changes them.
 
+        Of what is ``reserved``, because it defines the evaluation, only what the file names with a range.
         Raises SettingsError for names that the script does not have and ranges that no value fits, SpaceError
         where nothing is left to vary.
         """
         if self.ranges is None:
             parameters = tuple(found)
         else:
-            known = {parameter.name: parameter for parameter in found}
+            known = {parameter.name: parameter for parameter in (*found, *reserved)}
             parameters = tuple(self._parameter(name, entry, known) for name, entry in self.ranges.items())
         if not any(parameter.active for parameter in parameters):
             raise SpaceError(
@@ -103,6 +109,12 @@ class Settings:
             )
         if not isinstance(entry, Mapping):
             raise SettingsError(f"{where}: {name} is no table", "write { low = ..., high = ..., active = true }")
+        bounds = ("low", "high") if known[name].numeric else ("values",)
+        if known[name].role == EVALUATION_ROLE and not all(bound in entry for bound in bounds):
+            raise SettingsError(
+                f"{where}: {name} defines the evaluation: trials with other values do not measure the same",
+                f"take the line out, or say within what it may vary: {' and '.join(bounds)}",
+            )
         try:
             return changed(known[name], entry)
         except (ValueError, KnowhyError) as error:

@@ -41,12 +41,13 @@ class Candidate:
 
 @dataclass
 class Findings:
-    """What the finders of one script gather."""
+    """What the finders of one script gather; ``reserved`` is what defines the evaluation."""
 
     candidates: list[Candidate] = field(default_factory=list)
     seeds: list[Origin] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    reserved: list[Candidate] = field(default_factory=list)
 
     def leave_out(self, name: str, reason: str, line: int) -> None:
         """Remember that ``name`` is no hyperparameter; told in one note for each reason."""

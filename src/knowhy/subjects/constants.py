@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from knowhy.subjects.bindings import Scope, changed_inside
 from knowhy.subjects.candidates import Candidate, Findings, spread, unset
-from knowhy.subjects.exclusions import exclusion
+from knowhy.subjects.exclusions import defines_evaluation, exclusion
 from knowhy.subjects.roles import guess, snake
 from knowhy.subjects.source import Source, dotted, elements, read_literal
 
@@ -31,6 +31,9 @@ def find_constants(source: Source, scope: Scope, findings: Findings) -> None:
         if reason:
             if reason not in ("bookkeeping", "seed"):
                 findings.leave_out(name, reason, value.lineno)
+            if defines_evaluation(name, literal) and not _problem(scope, name, changed):
+                candidate = Candidate(name, None, unset(), owner=scope.name)
+                findings.reserved += spread(source, "constant", value, candidate)
             continue
         if not _matters(name, value, scope, uses):
             continue

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from knowhy.errors import SpaceError
-from knowhy.model.space import Choices, Condition, Domain, Interval, Origin, Parameter
+from knowhy.model.space import EVALUATION_ROLE, Choices, Condition, Domain, Interval, Origin, Parameter
 from knowhy.subjects.bindings import compared_strings, passed_attributes, scopes
 from knowhy.subjects.candidates import Candidate, Findings
 from knowhy.subjects.configs import find_configs, find_environment
@@ -48,12 +48,14 @@ class Discovery:
 
     ``parameters`` are ranked, the most likely hyperparameters first; those with a confidence of at least
     ``ACTIVE_FROM``, at most ``MOST_ACTIVE``, are active. ``seeds`` are the literals (or options) by which
-    the script seeds its random numbers. ``notes`` say what was left out, and why.
+    the script seeds its random numbers. ``notes`` say what was left out, and why. ``reserved`` is what defines the
+    evaluation (time, data, seed, split): held, with a range to be given by the person who says that it may vary.
     """
 
     parameters: tuple[Parameter, ...]
     seeds: tuple[Origin, ...]
     notes: tuple[str, ...]
+    reserved: tuple[Parameter, ...] = ()
 
 
 def discover(path: str, arguments: Sequence[str] = ()) -> Discovery:
@@ -92,7 +94,8 @@ def discover_source(source: Source, arguments: Sequence[str] = (), *, beyond: bo
         if c.origin.kind != "constant" or (c.name not in for_flags and (c.origin.start, c.origin.end) not in taken)
     ]
     parameters = _judge(candidates, compared_strings(source.tree), findings)
-    return Discovery(_rank(_with_conditions(parameters)), tuple(findings.seeds), findings.told())
+    ranked = _rank(_with_conditions(parameters))
+    return Discovery(ranked, tuple(findings.seeds), findings.told(), _reserved(findings.reserved, ranked))
 
 
 def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -146,6 +149,23 @@ def _judge(candidates: Sequence[Candidate], mentioned: frozenset[str], findings:
         except SpaceError as error:
             findings.note(f"{name} at line {candidate.origin.line} is left out: {error.message}")
     return parameters
+
+
+def _reserved(candidates: Sequence[Candidate], parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    """What defines the evaluation, held: a domain of its own value alone, until a person gives another."""
+    unique = [c for c in _once(candidates) if isinstance(c.value, (int, float))]
+    taken, found = {p.name for p in parameters}, []
+    for candidate, name in zip(unique, _names(unique), strict=True):
+        value = candidate.value
+        assert isinstance(value, (int, float))
+        if abs(value) > _LARGEST or name in taken:
+            continue
+        domain: Domain = Interval(min(value, 0), max(value, 0) or 1, integer=isinstance(value, int))
+        if isinstance(value, bool):
+            domain = Choices((False, True))
+        origin = candidate.origin
+        found.append(Parameter(name, domain, value, EVALUATION_ROLE, active=False, confidence=0.0, origin=origin))
+    return tuple(found)
 
 
 def _known(candidate: Candidate, mentioned: frozenset[str]) -> Guess | None:

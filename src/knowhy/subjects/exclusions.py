@@ -119,3 +119,19 @@ def excluded_call(call: str) -> str:
         if pattern.fullmatch(call):
             return reason
     return ""
+
+
+_TIME = re.compile(
+    r"(\w+_)?(time_?budget|budget|timeout|time_?limit|seconds|secs|minutes|hours|deadline|flops)(_\w+)?|max_time"
+)
+
+
+def defines_evaluation(name: str, value: object) -> bool:
+    """Whether ``name`` says how long, on what data, from which seed or how a result is measured.
+
+    Such a constant is no parameter unless a person says so: trials with other values do not measure the same.
+    """
+    reason = exclusion(name, value)
+    return reason in ("evaluation", "the data", "seed") or (
+        reason == "resources" and _TIME.fullmatch(snake(name)) is not None
+    )

@@ -7,7 +7,7 @@ import re
 
 from knowhy.subjects.bindings import stored_attributes
 from knowhy.subjects.candidates import Candidate, Findings, spread, unset
-from knowhy.subjects.exclusions import exclusion
+from knowhy.subjects.exclusions import defines_evaluation, exclusion
 from knowhy.subjects.source import Source, calls, dotted, elements, left_at_default, read_literal
 
 _DECORATORS = frozenset(("dataclass", "define", "frozen", "mutable", "attrs", "attr", "s", "chz"))
@@ -36,6 +36,10 @@ def find_fields(source: Source, findings: Findings) -> None:
                 continue
             if reason:
                 findings.leave_out(f"{node.name}.{name}", reason, value.lineno)
+                free = name not in stored and not _overridden(source.tree, node.name, names, name)
+                if free and defines_evaluation(name, read_literal(value)):
+                    candidate = Candidate(name, None, unset(), owner=node.name)
+                    findings.reserved += spread(source, "field", value, candidate)
                 continue
             if name in stored:
                 findings.note(f"{node.name}.{name} at line {value.lineno} is left out: the script assigns it later")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from knowhy.model.space import Origin, Scalar
 from knowhy.subjects.bindings import Scope, stored_attributes
 from knowhy.subjects.candidates import Candidate, Findings, spread, unset
-from knowhy.subjects.exclusions import exclusion
+from knowhy.subjects.exclusions import defines_evaluation, exclusion
 from knowhy.subjects.source import Source, calls, dotted, elements, read_literal
 
 
@@ -57,6 +57,9 @@ def find_flags(source: Source, module: Scope, arguments: Sequence[str], findings
         if reason:
             if reason != "bookkeeping" or default is not None:
                 findings.leave_out(option.flag, reason, line)
+            free = not given & set(option.names) and (option.click or option.dest not in stored)
+            if default is not None and free and defines_evaluation(option.dest, read_literal(default)):
+                findings.reserved += _candidates(source, option, default, parsed, findings)
             continue
         if given & set(option.names):
             findings.note(f"{option.flag} is held at the value that the command line gives")

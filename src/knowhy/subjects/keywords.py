@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from knowhy.subjects.candidates import Candidate, Findings, spread, unset
-from knowhy.subjects.exclusions import excluded_call, exclusion
+from knowhy.subjects.exclusions import defines_evaluation, excluded_call, exclusion
 from knowhy.subjects.roles import guess
 from knowhy.subjects.source import Source, calls, dotted, elements, read_literal
 
@@ -46,6 +46,10 @@ def find_keywords(source: Source, findings: Findings) -> None:
             if why or reason:
                 if why in ("", "evaluation") and reason not in ("bookkeeping", "reporting"):
                     findings.leave_out(f"{last}({keyword}=...)", reason or why, node.lineno)
+                    if defines_evaluation(keyword, value):
+                        findings.reserved += spread(
+                            source, "keyword", node, Candidate(keyword, None, unset(), owner=last)
+                        )
                 continue
             known = guess(keyword, value if value is not None else 1.0, last)
             role = known.role if known else "other"

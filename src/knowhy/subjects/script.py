@@ -150,7 +150,8 @@ class ScriptSubject:
             if self._differs(parameter, value) and (change := self._literal_change(parameter.origin, value)) is not None
         ]
         if seed is not None:
-            changes += [c for o in self.seeds if (c := literal_change(o, seed % _LARGEST_SEED)) is not None]
+            places = self._places_of_seed(point)
+            changes += [c for o in places if (c := literal_change(o, seed % _LARGEST_SEED)) is not None]
         return splice(self._source, changes)
 
     def _values(self, point: Point) -> list[tuple[Parameter, Scalar]]:
@@ -184,13 +185,18 @@ class ScriptSubject:
                     variables[parameter.origin.key] = value if isinstance(value, str) else write_literal(value)
             elif self._differs(parameter, value):
                 values.append((parameter.origin, value))
-        for origin, value in (*values, *((o, seed % _LARGEST_SEED) for o in self.seeds)):
+        for origin, value in (*values, *((o, seed % _LARGEST_SEED) for o in self._places_of_seed(point))):
             if origin.flag:
                 if origin.end <= origin.start or not same_value(written(origin.text), value):
                     options += option(origin, value)
             elif (change := self._literal_change(origin, value)) is not None:
                 literal.append(change)
         return literal, options, variables
+
+    def _places_of_seed(self, point: Point) -> list[Origin]:
+        """Where the trial's seed goes: not where a person made the seed a parameter."""
+        own = {(p.origin.start, p.origin.end, p.origin.flag) for p in self._every if p.name in point}
+        return [o for o in self.seeds if (o.start, o.end, o.flag) not in own]
 
     def _literal_change(self, origin: Origin, value: Scalar) -> tuple[Origin, str, Scalar] | None:
         """The splice that gives ``origin`` its ``value``, or None where it stands there already."""

@@ -11,7 +11,7 @@ from knowhy.engine import evidence
 from knowhy.model.belief import Incumbent
 from knowhy.model.controller import Controller
 from knowhy.model.objective import Constraint, Objective
-from knowhy.model.space import Point, same_point
+from knowhy.model.space import EVALUATION_ROLE, Point, same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Running, Waiting
 from knowhy.views.honesty import CalibrationView
@@ -83,7 +83,7 @@ class Overview:
     ``phase`` is "not started", "running", "cut off" (its controller is gone), "by hand" (a person runs the trials) or
     "ended" with a ``reason``; ``controller`` is who runs it, or ran it last without an end.
     ``spent`` is wall time and ``training`` the trials' own time, in seconds. ``stopped`` trials were stopped early,
-    which has ``saved`` about so many seconds of training.
+    which has ``saved`` about so many seconds of training. ``warnings`` say what the answer must not be read without.
     """
 
     name: str
@@ -111,6 +111,7 @@ class Overview:
     controller: Controller | None = None
     stopped: int = 0
     saved: float = 0.0
+    warnings: tuple[str, ...] = ()
 
 
 def best(state: State, mind: Mind) -> BestView | None:
@@ -260,4 +261,22 @@ def overview(state: State, mind: Mind, controller: Controller | None = None) -> 
         controller=controller,
         stopped=len(state.stopped),
         saved=sum(t.stop.saved for t in state.stopped),
+        warnings=warnings(state),
+    )
+
+
+def warnings(state: State) -> tuple[str, ...]:
+    """What the answer must not be read without: a part of the evaluation that was made a parameter."""
+    names = [
+        p.name
+        for p in state.space
+        if p.role == EVALUATION_ROLE
+        and (p.active or any(t.proposal.point.get(p.name, p.default) != p.default for t in state.trials.values()))
+    ]
+    if not names:
+        return ()
+    verb = "defines" if len(names) == 1 else "define"
+    return (
+        f"{', '.join(names)} {verb} the evaluation, and a person had them varied: trials that differ in them were not "
+        "measured alike, and what is better by them may be no better.",
     )

@@ -70,7 +70,8 @@ def advise(
         )
     else:
         path = script_of(settings)
-        space = settings.space(discovered(path, settings.arguments).parameters)
+        found = discovered(path, settings.arguments)
+        space = settings.space(found.parameters, found.reserved)
         view = advice(space, settings.objectives, settings.constraints, settings.trials, why=why, cost=each)
     if as_data:
         print_json(view)

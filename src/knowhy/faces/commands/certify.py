@@ -62,7 +62,7 @@ def certify(
         done = certifying.certify(
             chosen,
             ahead.theory.id,
-            ran_before(chosen.state.subject, asked.timeout, asked.memory, asked.trust),
+            ran_before(chosen.state.subject, asked.timeout, asked.memory, asked.entrusted),
             trials=trials,
             workers=asked.workers,
             watch=view.watch,

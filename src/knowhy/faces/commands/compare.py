@@ -86,9 +86,10 @@ def compare(
         raise MetricError("no objective is named", "name one, as in --metric val_loss --minimize")
     target = Path(out) if out else settings.folder / settings.name / "compare" / "compare.html"
     with stoppable() as stop:
+        found = discovered(path, settings.arguments)
         view = run_all(
             path,
-            settings.space(discovered(path, settings.arguments).parameters),
+            settings.space(found.parameters, found.reserved),
             objectives={o.metric: o.direction for o in settings.objectives},
             name=settings.name,
             folder=settings.folder,

@@ -52,7 +52,7 @@ def demo(folder: str, trials: str, workers: str) -> None:
     verb = "going on with" if goes_on else "studying"
     click.echo(f"{verb} {shown(script.absolute())}, a small neural network that reads digits ({name})", err=True)
     try:
-        begin(settings, script, found.parameters)
+        begin(settings, script, found)
     except StudyMismatchError as error:
         raise StudyMismatchError(
             error.message,

@@ -13,8 +13,8 @@ from rich.text import Text
 from knowhy.cases.repository import Repo, name_for
 from knowhy.errors import UsageError
 from knowhy.faces import render
-from knowhy.faces.commands.run_repo import repo_of
 from knowhy.faces.options import json_option, print_json, settings_path, which_study
+from knowhy.faces.repositories import repo_of
 from knowhy.faces.text import one_line, safe
 from knowhy.settings.options import load
 from knowhy.study import Study, study_names

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,9 @@ from knowhy.settings.file import SettingsFile, read_settings_file
 from knowhy.settings.options import Settings, load
 from knowhy.settings.values import STRATEGIES
 from knowhy.study import Study
+
+if TYPE_CHECKING:
+    from knowhy.compose import Discovery
 
 
 @click.command()
@@ -79,6 +83,7 @@ def run(
     hide: tuple[str, ...],
     env: tuple[str, ...],
     disk: str | None,
+    processes: str | None,
     evaluate: str | None,
     lock: tuple[str, ...],
     longest: str | None,
@@ -119,6 +124,7 @@ def run(
         "hide": hide,
         "env": env,
         "disk": disk,
+        "processes": processes,
         "evaluate": evaluate,
         "lock": lock,
         "longest": longest,
@@ -136,15 +142,16 @@ def run(
     if arguments:
         settings = replace(settings, arguments=arguments)
     path = script_of(settings)
-    found = discovered(path, settings.arguments).parameters
+    found = discovered(path, settings.arguments)
     begin(settings, path, found)
 
 
-def begin(settings: Settings, path: Path, found: Sequence[Parameter]) -> None:
+def begin(settings: Settings, path: Path, discovery: Discovery) -> None:
     """Open or start the study of the script at ``path`` and run it."""
-    space = settings.space(found)
+    found = discovery.parameters
+    space = settings.space(found, discovery.reserved)
     study = _study(settings)
-    _tell(settings, path, space, found, known=bool(study.state.objectives))
+    _tell(settings, path, space, (*found, *discovery.reserved), known=bool(study.state.objectives))
     try:
         carry_out(study, settings, path, space)
     except StudyMismatchError:

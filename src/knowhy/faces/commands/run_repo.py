@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
-from knowhy.cases.repository import Repo
 from knowhy.errors import MetricError
+from knowhy.faces.repositories import recognised, repo_of
 from knowhy.faces.running import carry_out
 from knowhy.faces.text import one_line
-from knowhy.settings.goals import parse_objective
 from knowhy.settings.options import Settings
 from knowhy.study import Study
-
-
-def repo_of(settings: Settings) -> Repo:
-    """The repository that the settings name."""
-    adapt = settings.space if settings.ranges is not None else None
-    return Repo(settings.repo or ".", settings.edit, settings.command, settings.protect, settings.writes, adapt)
 
 
 def begin_repo(settings: Settings) -> None:
     """Open or start the study of the repository that ``settings`` name and run it; raises MetricError, SubjectError."""
     repo = repo_of(settings)
-    said = repo.recognised()
-    if not settings.objectives and said.objective:
-        settings = replace(settings, objectives=(parse_objective(said.objective),))
-    if settings.timeout is None and said.timeout:
-        settings = replace(settings, timeout=said.timeout)
-    if "workers" not in settings.given and said.workers:
-        settings = replace(settings, workers=said.workers)
+    said, settings = repo.recognised(), recognised(settings, repo)
     wanted = {o.metric: o.direction for o in settings.objectives} or None
     study = Study(settings.name, wanted, folder=settings.folder, constraints=settings.constraints, seed=settings.seed)
     if not study.state.objectives:

@@ -21,6 +21,7 @@ _HEADINGS = {
     "held": "Held at their default until a theory or you ask for them",
     "frozen": "Frozen",
     "offered": "Offered by the script, not in the study (knowhy open NAME)",
+    "reserved": "Defines the evaluation: not varied unless you say so (knowhy open NAME --low X --high Y)",
 }
 
 

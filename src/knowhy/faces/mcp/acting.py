@@ -7,21 +7,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from knowhy import background, compose
-from knowhy.background import Launch
+from knowhy import background
 from knowhy.cases import contributions
-from knowhy.errors import MetricError, StudyError, StudyMismatchError, UsageError
+from knowhy.errors import StudyError, UsageError
 from knowhy.faces.mcp import insights, results, shapes
+from knowhy.faces.mcp.beginning import Beginning
 from knowhy.faces.mcp.project import Project
 from knowhy.faces.mcp.reading import Sentence, Settings, StudyName, arms_queued, summary
 from knowhy.model.events import RequestWithdrawn, TrialsRequested
 from knowhy.model.state import State
-from knowhy.settings.file import FILE_NAME
 from knowhy.settings.options import Settings as RunSettings
 from knowhy.settings.options import load
 from knowhy.study import Study
 
 AGENT = "agent"
+_FIXED = dict.fromkeys(("constraint", "edit", "command", "evaluate", "sandbox"))
 Reason = Annotated[str, Field(description="Why, in a sentence; it is kept with the trials.", max_length=1000)]
 MORE_TRIALS = "raise the budget with start_study(study=..., trials=...), if the person allows it"
 
@@ -36,6 +36,7 @@ class Acting:
     def start_study(
         self,
         script: Annotated[str, Field(description="The training script, from the project folder.")] = "",
+        repo: Annotated[str, Field(description='In place of script: a git repository, such as ".".')] = "",
         metric: Annotated[str, Field(description='The objective, such as "val_loss".')] = "",
         direction: Literal["minimize", "maximize", ""] = "",
         study: Annotated[str, Field(description="A name for the study; left out: that of the script.")] = "",
@@ -54,14 +55,26 @@ class Acting:
             dict[str, dict[str, Any]],
             Field(description='Changes to what was found: {"LR": {"low": 0.001, "high": 1, "active": true}}.'),
         ] = {},  # noqa: B006
+        edit: Annotated[list[str], Field(description='With repo: what patches may edit, such as "src/**/*.py".')] = [],  # noqa: B006
+        command: Annotated[str, Field(description='With repo: what to run, such as "python train.py".')] = "",
+        evaluate: Annotated[str, Field(description='Measures what a trial left: "python evaluate.py".')] = "",
+        sandbox: Annotated[
+            Literal["auto", "bubblewrap", "landlock", ""], Field(description="Run trials shut in; a repository's are.")
+        ] = "",
     ) -> results.Overview:
         """Start a study, or go on with one (same name), in the background; returns at once. Then call wait.
 
         A new one needs script and metric (see inspect_script), unless the project has a knowhy.toml. For one that
-        exists, only mode, trials, budget, workers, timeout and memory can be changed, while nothing runs.
+        exists, only mode, trials, budget, workers, timeout and memory can be changed, while nothing runs: its trials
+        run and are measured as they were before. What knowhy.toml says under [trust] counts in any case.
         """
         options = {
             "script": script or None,
+            "repo": repo or None,
+            "edit": tuple(edit) or None,
+            "command": command or None,
+            "evaluate": evaluate or None,
+            "sandbox": sandbox or None,
             "metric": (metric,) if metric else None,
             "direction": direction or None,
             "name": study or None,
@@ -72,62 +85,16 @@ class Acting:
             "memory": memory or None,
             "constraint": tuple(constraints) or None,
         }
+        beginning = Beginning(self.project)
         if script:
             self.project.script(script)
-        names = self.project.names()
-        if study in names and not script:
-            chosen = self._go_on(self.project.study(study), load({**options, "constraint": None}, {}), mode)
+        if study in self.project.names() and not script and not repo:
+            beginning.check_trust(self.project.study(study), options)
+            chosen = self._go_on(self.project.study(study), load({**options, **_FIXED}, {}), mode)
         else:
-            chosen = self._begin(options, mode, tuple(arguments), parameters)
+            chosen = beginning.begin(options, mode, tuple(arguments), parameters)
         self.project.run(chosen, again=True)
         return summary(self.project, chosen)
-
-    def _begin(
-        self, options: dict[str, Any], mode: str | None, arguments: tuple[str, ...], entries: dict[str, dict[str, Any]]
-    ) -> Study:
-        file = self.project.inside(FILE_NAME)
-        settings = load(options, {}, file if not options["script"] and file.is_file() else None)
-        if settings.script is None:
-            raise UsageError("no script is named", "give script (a path in the project folder) and metric")
-        path = self.project.script(str(settings.script))
-        arguments = arguments or settings.arguments
-        found = compose.discovered(path, arguments).parameters
-        if settings.ranges is None and entries:
-            settings = dataclasses.replace(settings, ranges={**{p.name: {} for p in found}, **entries})
-        if not settings.objectives:
-            raise MetricError("no metric is named", "give metric; inspect_script lists what the script reports")
-        space = settings.space(found)
-        launch = Launch(
-            script=str(path),
-            arguments=arguments,
-            trials=settings.trials,
-            budget=settings.budget,
-            workers=settings.workers,
-            strategy=settings.strategy,
-            timeout=settings.timeout,
-            memory=settings.memory,
-            only_asked=mode != "knowhy",
-        )
-        name = settings.name
-        if name in self.project.names() and background.running(self.project.study(name)):
-            raise StudyError(f"the study {name} exists and is running", "call overview, or give another name as study")
-        try:
-            background.begin(self._new(settings), launch, space)
-        except StudyMismatchError:
-            old = self.project.study(name)
-            if old.state.completed or not old.state.order:
-                raise
-            old.set_aside()
-            self.project.forget(name)
-            background.begin(self._new(settings), launch, space)
-        self.project.forget(name)
-        return self.project.study(name)
-
-    def _new(self, settings: RunSettings) -> Study:
-        goals = {o.metric: o.direction for o in settings.objectives}
-        return Study(
-            settings.name, goals, folder=self.project.folder, constraints=settings.constraints, seed=settings.seed
-        )
 
     def _go_on(self, study: Study, settings: RunSettings, mode: str | None) -> Study:
         old = self.project.launch(study)

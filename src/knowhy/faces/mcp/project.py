@@ -85,7 +85,7 @@ class Project:
     def launch(self, study: Study) -> Launch:
         """How ``study`` is run; raises UsageError where that would leave the project."""
         launch = background.read_launch(study)
-        self.inside(launch.script)
+        self.inside(launch.repo or launch.script)
         return launch
 
     def run(self, study: Study, *, again: bool) -> str:
