@@ -93,7 +93,7 @@ def test_a_short_study_does_not_spend_its_trials_on_single_patches() -> None:
 
 class TestUndecided:
     def test_what_surely_helps_or_hurts_somewhere_is_decided(self) -> None:
-        here, there = {"a": effect("a", -0.05, 0.01, helps=0.7)}, {"a": effect("a", -0.05, -0.02, helps=0.97)}
+        here, there = {"a": effect("a", -0.05, 0.01, helps=0.7)}, {"a": effect("a", -0.05, -0.02, helps=0.99)}
         assert undecided("a", here) == ("a",)
         assert undecided("a", here, there) == ()
 

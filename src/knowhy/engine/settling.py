@@ -26,7 +26,7 @@ from knowhy.model.space import Point, Scalar
 from knowhy.model.state import State
 from knowhy.model.theory import Theory
 
-SURE = 0.95
+SURE = 0.98  # what is surer than that stays so: beliefs of 0.95 come and go with the next few trials
 _LARGE = 3.0  # half noises: what may be larger than that is worth asking about
 _TOGETHER, _ON = 24, 0.25
 
