@@ -1,6 +1,7 @@
 """Planted patches: does a study sort them, and what does keep-or-discard by single runs make of them?
 
-``python -m benchmarks.open_space.patches [--seeds N] [--jobs N] [--folder DIR]``; four trials a patch for both.
+``python -m benchmarks.open_space.patches [--set NAME] [--seeds N] [--jobs N] [--folder DIR]``; four trials a patch for
+both. The sets are "digits" (20 ms a run) and "gpt" (the small GPT example, about a second; needs PyTorch).
 What the patches truly do is in ``truth.json`` (see ``truth``), in standard deviations of one run.
 """
 
@@ -17,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.open_space import truth
-from benchmarks.open_space.planted import PATCHES, TOGETHER
-from benchmarks.open_space.training import CHANGES, space, trial
+from benchmarks.open_space.planted_set import PlantedSet
+from benchmarks.open_space.sets import SETS, planted_set
 from benchmarks.studies import Clock, Result, run_missing
 from knowhy.engine.mind import Mind
 from knowhy.execution.inline import InlineExecutor, InlineSubject
@@ -37,38 +37,48 @@ PER_PATCH = 4
 SURE = 0.95
 LARGE = 2.0  # standard deviations of one run
 NOTHING = 0.25
+SEEDS = {"digits": 6, "gpt": 2}
+FRESH = {"digits": 24, "gpt": 6}
 
 
 @dataclass(frozen=True)
 class Task:
     """One study or one greedy search."""
 
+    planted: str
     method: str
     seed: int
 
     @property
     def name(self) -> str:
         """A file name."""
-        return f"{self.method}-{self.seed}"
+        return f"{self.planted}-{self.method}-{self.seed}"
 
 
 def perform(task: Task) -> Result:
     """Run a task; what it came to believe of each patch, and the patches that it keeps."""
     started = time.perf_counter()
-    found = _study(task.seed) if task.method == "knowhy" else _greedy(task.seed)
-    return {"method": task.method, "seed": task.seed, "seconds": time.perf_counter() - started, **found}
+    planted = planted_set(task.planted)
+    found = _study(planted, task.seed) if task.method == "knowhy" else _greedy(planted, task.seed)
+    return {
+        "set": task.planted,
+        "method": task.method,
+        "seed": task.seed,
+        "seconds": time.perf_counter() - started,
+        **found,
+    }
 
 
-def _study(seed: int) -> dict[str, object]:
+def _study(planted: PlantedSet, seed: int) -> dict[str, object]:
     mind, journal = Mind(), MemoryJournal(clock=Clock())
-    begun: list[Event] = [StudyCreated("planted", (Objective("val_loss"),), space(), seed, {}, "benchmark")]
-    begun += [PatchAdded(Patch(p.name, p.because, "", ("train.py",))) for p in PATCHES]
+    begun: list[Event] = [StudyCreated("planted", (Objective(planted.metric),), planted.space, seed, {}, "benchmark")]
+    begun += [PatchAdded(Patch(p.name, p.because, "", ("train.py",))) for p in planted.patches]
     journal.append(begun)
     state = run(
-        journal, InlineSubject(), InlineExecutor(trial), mind.policy, [Patches(), Builtin()], mind.beliefs,
-        limits=Limits(PER_PATCH * len(PATCHES)), folder="",
+        journal, InlineSubject(), InlineExecutor(planted.trial), mind.policy, [Patches(), Builtin()], mind.beliefs,
+        limits=Limits(PER_PATCH * len(planted.patches)), folder="",
     )  # fmt: skip
-    believed = dict.fromkeys(CHANGES, "")
+    believed = dict.fromkeys(planted.names, "")
     certified: dict[str, str] = {}
     together: list[str] = []
     for view in theories(state):
@@ -95,7 +105,7 @@ def _study(seed: int) -> dict[str, object]:
         "near_best": {v.name: v.verdict for v in views},
         "certified": certified,
         "together": together,
-        "kept": [n for n in CHANGES if best is not None and best.point[n] is True],
+        "kept": [n for n in planted.names if best is not None and best.point[n] is True],
         "better_certified": bool(best and best.certified),
         "purposes": _purposes(state),
     }
@@ -106,21 +116,22 @@ def _purposes(state: State) -> dict[str, int]:
     return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
 
-def _greedy(seed: int) -> dict[str, object]:
+def _greedy(planted: PlantedSet, seed: int) -> dict[str, object]:
     """Keep a patch where one run with it beats the last run kept; try what was discarded again while trials last."""
     rng = np.random.default_rng(seed)
-    whole = space()
-    budget = PER_PATCH * len(PATCHES)
+    whole = planted.space
+    budget = PER_PATCH * len(planted.patches)
     on: list[str] = []
-    best, trials = trial({}, int(rng.integers(2**31 - 1)))["val_loss"], 1
-    said: dict[str, str] = dict.fromkeys(CHANGES, "discarded")
+    best, trials = planted.trial({}, int(rng.integers(2**31 - 1)))[planted.metric], 1
+    said: dict[str, str] = dict.fromkeys(planted.names, "discarded")
     while trials < budget:
         tried = 0
-        for name in rng.permutation(list(CHANGES)):
+        for name in rng.permutation(list(planted.names)):
             wanted = {**dict.fromkeys(on, True), str(name): True}
             if name in on or trials >= budget or any(e.broken(wanted) for e in whole.exclusions):
                 continue
-            value, trials, tried = trial(wanted, int(rng.integers(2**31 - 1)))["val_loss"], trials + 1, tried + 1
+            value = planted.trial(wanted, int(rng.integers(2**31 - 1)))[planted.metric]
+            trials, tried = trials + 1, tried + 1
             if value < best:
                 best = value
                 on.append(str(name))
@@ -130,15 +141,15 @@ def _greedy(seed: int) -> dict[str, object]:
     return {"trials": trials, "kept": on, "said": said}
 
 
-def classes(known: Mapping[str, Any]) -> dict[str, str]:
+def classes(planted: PlantedSet, known: Mapping[str, Any]) -> dict[str, str]:
     """What each patch truly is: "helps" or "hurts" where its effect on its own is beyond twice the noise of a run.
 
     "small" where it is less, "nothing" where it is within a quarter of the noise both alone and on average, "pair" for
     those that count together only.
     """
     out = {}
-    pairs = {name for pair in TOGETHER for name in pair}
-    for name in CHANGES:
+    pairs = {name for pair in planted.together for name in pair}
+    for name in planted.names:
         alone, average = known["effects"][name]["alone"][0], known["effects"][name]["average"][0]
         if name in pairs:
             out[name] = "pair"
@@ -149,7 +160,9 @@ def classes(known: Mapping[str, Any]) -> dict[str, str]:
     return out
 
 
-def score(result: Mapping[str, Any], kinds: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, int]:
+def score(
+    planted: PlantedSet, result: Mapping[str, Any], kinds: Mapping[str, str], known: Mapping[str, Any]
+) -> dict[str, int]:
     """Counts of what was found and of mistakes, of one run."""
     large = [n for n, kind in kinds.items() if kind in ("helps", "hurts")]
     if result["method"] == "knowhy":
@@ -165,9 +178,9 @@ def score(result: Mapping[str, Any], kinds: Mapping[str, str], known: Mapping[st
             "wrong sign": len(wrong),
             "noise believed": len(sure),
             "noise or wrong certified": len(false),
-            "pairs": len(TOGETHER),
-            "pairs kept": sum(set(pair) <= set(result["kept"]) for pair in TOGETHER),
-            "pairs named": sum("+".join(sorted(pair)) in result["together"] for pair in TOGETHER),
+            "pairs": len(planted.together),
+            "pairs kept": sum(set(pair) <= set(result["kept"]) for pair in planted.together),
+            "pairs named": sum("+".join(sorted(pair)) in result["together"] for pair in planted.together),
         }
     kept = set(result["kept"])
     return {
@@ -175,8 +188,8 @@ def score(result: Mapping[str, Any], kinds: Mapping[str, str], known: Mapping[st
         "found": sum((n in kept) == (kinds[n] == "helps") for n in large),
         "mistakes on large": sum((n in kept) != (kinds[n] == "helps") for n in large),
         "noise kept": sum(n in kept for n in kinds if kinds[n] == "nothing"),
-        "pairs": len(TOGETHER),
-        "pairs kept": sum(set(pair) <= kept for pair in TOGETHER),
+        "pairs": len(planted.together),
+        "pairs kept": sum(set(pair) <= kept for pair in planted.together),
     }
 
 
@@ -186,32 +199,36 @@ def _sign(known: Mapping[str, Any], name: str, verdict: str) -> float:
     return 0.0 if abs(average) <= NOTHING else (-average if verdict == "helps" else average)
 
 
-def quality(result: Mapping[str, Any]) -> float:
-    """The true loss of what is kept, on 24 fresh seeds."""
+def quality(planted: PlantedSet, result: Mapping[str, Any], seeds: int) -> float:
+    """The true metric of what is kept, on fresh seeds."""
     point = dict.fromkeys(result["kept"], True)
-    return float(np.mean([trial(point, 5_000_000 + s)["val_loss"] for s in range(24)]))
+    return float(np.mean([planted.trial(point, 5_000_000 + s)[planted.metric] for s in range(seeds)]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--set", choices=SETS, default="digits")
+    parser.add_argument("--seeds", type=int, help="how many (6; GPT 2)")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("patches-results"))
     chosen = parser.parse_args(arguments)
-    known = json.loads(truth.PATH.read_text())
-    tasks = [Task(method, seed) for method in ("knowhy", "keep-or-discard") for seed in range(chosen.seeds)]
+    planted = planted_set(chosen.set)
+    known = json.loads(planted.truth.read_text())
+    seeds = range(chosen.first, chosen.first + (chosen.seeds or SEEDS[chosen.set]))
+    tasks = [Task(chosen.set, method, seed) for method in ("knowhy", "keep-or-discard") for seed in seeds]
     results, broken = run_missing(tasks, perform, chosen.folder, chosen.jobs)
-    kinds = classes(known)
+    kinds = classes(planted, known)
     print("what they are:", ", ".join(f"{n} {k}" for n, k in kinds.items()))
     for method in ("knowhy", "keep-or-discard"):
         mine = [r for r in results if r["method"] == method]
-        scores = [score(r, kinds, known) for r in mine]
-        print(f"\n{method}: {len(mine)} runs of {PER_PATCH * len(PATCHES)} trials")
+        scores = [score(planted, r, kinds, known) for r in mine]
+        print(f"\n{method}: {len(mine)} runs of {PER_PATCH * len(planted.patches)} trials")
         for key in scores[0] if scores else ():
             print(f"  {key:26} {sum(s[key] for s in scores)}")
-        losses = [quality(r) for r in mine]
-        print(f"  true loss of what is kept  {np.mean(losses):.4f} (default {known['default']:.4f})")
+        values = [quality(planted, r, FRESH[chosen.set]) for r in mine]
+        print(f"  true {planted.metric} of what is kept  {np.mean(values):.4f} (default {known['default']:.4f})")
     sys.exit(1 if broken else 0)
 
 

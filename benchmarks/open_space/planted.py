@@ -6,23 +6,7 @@ not run, and two change the same lines. What they truly do is measured (``truth`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Planted:
-    """A patch of the base as (old, new) lines; ``because`` is what its author says."""
-
-    name: str
-    because: str
-    old: str
-    new: str
-
-    @property
-    def text(self) -> str:
-        """As search/replace blocks."""
-        return f"train.py\n<<<<<<< SEARCH\n{self.old}=======\n{self.new}>>>>>>> REPLACE\n"
-
+from benchmarks.open_space.planted_set import Planted
 
 UPDATE = "            w -= rate * g\n"
 

@@ -130,7 +130,7 @@ class Patches:
             raise UsageError("the best configuration is the default: there is nothing to commit", "run more trials")
         home = Home.find(str(state.subject["path"]))
         plans = [(subject.plan(p), message) for p, message in steps]
-        unspliced = [words_ for plan, _ in plans for words_ in plan.options]
+        unspliced = [word for plan, _ in plans for word in plan.words]
         files = [({subject.whole(path): data for path, data in plan.files.items()}, message) for plan, message in plans]
         if unspliced:
             last_files, message = files[-1]

@@ -1,7 +1,9 @@
-"""The policy of a study with patches: screen them together, test those that stand out, then go on as usual.
+"""The policy of a study with patches: each alone, then many together, then what is undecided, then fresh pairs.
 
-First the switches are screened many at a time. Then theories of what single patches do, as far as they are believed,
-are registered as contrasts and tested in mirrored pairs, one pair a round for all of them. What is left of the budget
+First each switch is on by itself once: where patches saturate beside others, their effects are seen alone only. Then
+they are screened many at a time, which shows what they do on average and which only count together. What is still
+undecided is settled by the trials that tell most about it. Where there is time, theories of what single patches do are
+registered as contrasts and tested in mirrored pairs, one pair a round for all of them. What is left of the budget
 goes to the ``TheoryPolicy``: improvement at tuned settings, and fresh pairs for the winner.
 """
 
@@ -16,7 +18,8 @@ from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.foresight import foresee
 from knowhy.engine.policy import TheoryPolicy, reserve
 from knowhy.engine.posterior import Posterior
-from knowhy.engine.screening import breaking, mirrored, next_screening
+from knowhy.engine.screening import ON, breaking, mirrored, next_screening
+from knowhy.engine.settling import next_settling, undecided
 from knowhy.engine.switches import SwitchEffect, switch_effects
 from knowhy.model.decision import Budget, Decision
 from knowhy.model.patch import PATCH_ROLE
@@ -27,7 +30,9 @@ from knowhy.model.trial import Arm, Completed, Contrast, Evidence
 
 FEWEST = 2
 _SCREENED = 1.5  # trials in which switches vary, for each switch, before single ones are tested
-_SETTLED, _TUNING = 0.95, 4
+_TUNING = 4
+_LOUD = 0.8
+_ALONE = 2.5  # trials in all, for each switch, from which each is run by itself first
 _SHARE = 0.5  # of the budget, at most, for screening
 _POSSIBLE, _DOUBTFUL, _HARMFUL = 0.35, 0.15, 0.8  # beliefs: worth a test, not worth more of it, left off
 
@@ -56,26 +61,72 @@ class FactorPolicy:
         names = [n for n in names if n not in broken]
         posterior = self.beliefs.posterior(state)
         effects = switch_effects(self.beliefs, state, names, "average")
-        if len(names) >= FEWEST and self._screened(state, names) < screening_trials(len(names), budget):
-            return self._screen(state, names, effects)
         kept = reserve(budget)
+        if len(names) >= FEWEST:
+            untried = self._untried(state, names, budget)
+            if untried:
+                return self._alone(state, untried)
+            alone = switch_effects(self.beliefs, state, names, "default")
+            if self._screened(state, names) < screening_trials(len(names), budget):
+                return self._screen(state, names, effects, alone)
+            if left > kept + _TUNING:
+                open_ = undecided(names, effects, alone)
+                harmless = [n for n in names if n not in effects or effects[n].hurts < _HARMFUL]
+                point = next_settling(self.beliefs, state, posterior, harmless, open_) if open_ else None
+                if point is not None:
+                    reason = f"tells most about the patches that are still undecided: {', '.join(open_)}"
+                    return Decision(foresee(self.beliefs, state, [point], purpose="learn", reason=reason), reason)
         if left > kept + 1 and not posterior.deterministic:
             tested = self._test(state, posterior, names, effects, left - kept)
             if tested is not None:
                 return tested
-        if left > kept + _TUNING and len(names) >= FEWEST and _unsettled(names, effects):
-            return self._screen(state, names, effects)
+        if left > kept + _TUNING and len(names) >= FEWEST:
+            return self._screen(state, names, effects, alone)
         return self.inner.decide(state, budget)
+
+    def _untried(self, state: State, names: list[str], budget: Budget) -> list[str]:
+        """Switches that no trial has had on by itself, where the budget is long enough for that."""
+        if budget.trials < _ALONE * len(names):
+            return []
+        defaults = state.space.defaults()
+        tried = {
+            on[0]
+            for t in state.trials.values()
+            if len(on := [n for n in names if t.proposal.point.get(n) is True]) == 1
+            and all(t.proposal.point.get(k) == v for k, v in defaults.items() if k not in on)
+        }
+        return [n for n in names if n not in tried and state.space.complete({**defaults, n: True})[n] is True]
+
+    def _alone(self, state: State, untried: list[str]) -> Decision:
+        rng = np.random.default_rng([state.seed, 59, state.next_trial])
+        name = str(rng.choice(untried))
+        point = state.space.complete({**state.space.defaults(), name: True})
+        reason = f"the patch {name} by itself: what it does alone may not show beside others"
+        return Decision(foresee(self.beliefs, state, [point], purpose="learn", reason=reason), reason)
 
     def _screened(self, state: State, names: list[str]) -> int:
         """Trials of the screening, those that failed for the machine's sake left out."""
         return sum(any(t.proposal.point.get(n) is True for n in names) for t in state.trials.values())
 
-    def _screen(self, state: State, names: list[str], effects: Mapping[str, SwitchEffect]) -> Decision:
+    def _screen(
+        self,
+        state: State,
+        names: list[str],
+        effects: Mapping[str, SwitchEffect],
+        alone: Mapping[str, SwitchEffect],
+    ) -> Decision:
+        """Several patches at once: in turn of all that do not surely hurt, and of those that show nothing alone.
+
+        The latter, with all that help off, are where two that only count together are seen best.
+        """
         rng = np.random.default_rng([state.seed, 61, state.next_trial])
         # What surely hurts has been told, and would only drown the others.
-        names = [n for n in names if n not in effects or effects[n].hurts < _HARMFUL] or names
-        point = next_screening(state, names, state.space.defaults(), rng)
+        among = [n for n in names if n not in effects or effects[n].hurts < _HARMFUL] or names
+        share = ON
+        quiet = [n for n in among if n in alone and max(alone[n].helps, alone[n].hurts) < _LOUD]
+        if len(quiet) > 2 and self._screened(state, names) % 2:
+            among, share = quiet, 0.5
+        point = next_screening(state, names, state.space.defaults(), rng, among, share)
         count = sum(point[n] is True for n in names)
         reason = f"screening: {count} of {len(names)} patches on at once, chosen to tell their effects apart"
         return Decision(foresee(self.beliefs, state, [point], purpose="learn", reason=reason), reason)
@@ -166,13 +217,6 @@ def hopeless(found: Evidence) -> bool:
     """Whether a contrast has lost so often that more pairs would be a waste."""
     losses = found.pairs - found.wins
     return found.pairs >= 5 and losses >= 0.4 * found.pairs
-
-
-def _unsettled(names: list[str], effects: Mapping[str, SwitchEffect]) -> bool:
-    """Whether there is a patch of which it is not yet believed that it helps, that it hurts, or neither."""
-    return any(
-        n not in effects or max(effects[n].helps, effects[n].hurts, effects[n].nothing) < _SETTLED for n in names
-    )
 
 
 def _switch(contrast: Contrast) -> str:

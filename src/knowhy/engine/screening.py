@@ -28,7 +28,7 @@ from knowhy.model.trial import Completed, Failed
 
 _POOL = 192
 _PAIRS = 0.15  # prior variance of a product, where that of a single effect is 1
-_ON = 0.3  # share of switches that are on: half would tell most if effects added up, fewer saturate less
+ON = 0.3  # share of switches that are on: half would tell most if effects added up, fewer saturate less
 _MAYBE = 0.06  # chance that a switch nobody has tried breaks the run
 
 
@@ -63,13 +63,23 @@ def breaking(names: Sequence[str], state: State) -> dict[str, float]:
     return chance
 
 
-def next_screening(state: State, names: Sequence[str], base: Mapping[str, Scalar], rng: np.random.Generator) -> Point:
-    """The configuration of ``names`` (others as in ``base``) that tells most beside all trials, pending ones too."""
+def next_screening(
+    state: State,
+    names: Sequence[str],
+    base: Mapping[str, Scalar],
+    rng: np.random.Generator,
+    among: Sequence[str] | None = None,
+    share: float = ON,
+) -> Point:
+    """The configuration of ``names`` (others as in ``base``) that tells most beside all trials, pending ones too.
+
+    Only those ``among`` may be on in it (all where None), about a ``share`` of them.
+    """
     known = [t.proposal.point for t in state.trials.values()]
     phi = model(signs(names, known))
     inverse = np.linalg.inv(np.eye(phi.shape[1]) + phi.T @ phi)
     chance = breaking(names, state)
-    pool = _pool(state.space, names, base, chance, rng)
+    pool = _pool(state.space, names if among is None else among, base, chance, share, rng)
     matrix = signs(names, pool)
     features = model(matrix)
     told = np.log1p(np.einsum("ij,jk,ik->i", features, inverse, features))
@@ -82,12 +92,13 @@ def _pool(
     names: Sequence[str],
     base: Mapping[str, Scalar],
     chance: Mapping[str, float],
+    share: float,
     rng: np.random.Generator,
 ) -> list[dict[str, Scalar]]:
     """Candidates: some of the switches on, fewer of those that may break the run."""
     found: list[dict[str, Scalar]] = []
     for _ in range(_POOL):
-        on = {n: bool(rng.random() < (_ON if chance[n] < 0.2 else _ON * (1.0 - chance[n]))) for n in names}
+        on = {n: bool(rng.random() < (share if chance[n] < 0.2 else share * (1.0 - chance[n]))) for n in names}
         order = {n: on[n] for n in rng.permutation(list(names))}
         found.append(space.complete({**base, **order}))
     return found

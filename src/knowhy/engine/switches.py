@@ -10,6 +10,7 @@ import numpy as np
 
 from knowhy.engine.beliefs import Beliefs, share
 from knowhy.engine.metric_names import goal
+from knowhy.engine.posterior import Posterior
 from knowhy.model.state import State
 from knowhy.model.theory import Effect, Scope, Verb
 
@@ -42,13 +43,7 @@ def switch_effects(beliefs: Beliefs, state: State, names: Iterable[str], where: 
     if posterior.distinct < 3 or not chosen:
         return {}
     metric = state.objective.metric
-    better: Verb
-    worse: Verb
-    better, worse = ("lowers", "raises") if goal(metric, state.objectives) > 0 else ("raises", "lowers")
-    response = posterior.response(metric)
-    centre, beyond = response.transform.back(np.array([0.0, 0.5 * response.noise]))
-    # Half of the noise of one run, whatever else varies in the study: a bad patch must not make a good one look small.
-    margin = max(abs(float(beyond - centre)), 1e-12)
+    better, worse, margin = _verbs(state, posterior)
     out = {}
     for name in chosen:
         helps = beliefs.answer(posterior, Effect(name, False, True, better, metric, margin, Scope(where)))
@@ -60,3 +55,26 @@ def switch_effects(beliefs: Beliefs, state: State, names: Iterable[str], where: 
             name, metric, middle, low, high, up, down, max(0.0, 1.0 - up - down), helps.margin or 0.0
         )
     return out
+
+
+def switch_claims(state: State, posterior: Posterior, name: str) -> tuple[Effect, ...]:
+    """That the switch ``name`` helps, and that it hurts, each at the default and on average over the others."""
+    better, worse, margin = _verbs(state, posterior)
+    places: tuple[Where, ...] = ("default", "average")
+    return tuple(
+        Effect(name, False, True, verb, state.objective.metric, margin, Scope(where))
+        for where in places
+        for verb in (better, worse)
+    )
+
+
+def _verbs(state: State, posterior: Posterior) -> tuple[Verb, Verb, float]:
+    """What a change for the better and one for the worse do to the first objective, and what counts as a change."""
+    metric = state.objective.metric
+    better: Verb
+    worse: Verb
+    better, worse = ("lowers", "raises") if goal(metric, state.objectives) > 0 else ("raises", "lowers")
+    response = posterior.response(metric)
+    centre, beyond = response.transform.back(np.array([0.0, 0.5 * response.noise]))
+    # Half of the noise of one run, whatever else varies in the study: a bad patch must not make a good one look small.
+    return better, worse, max(abs(float(beyond - centre)), 1e-12)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from knowhy.model.space import Origin, OriginKind
@@ -19,14 +19,22 @@ _NEVER = frozenset(("knowhy.toml", "pyproject.toml", "package.json", "package-lo
 _JUDGING = re.compile(r"(?i)(\w+_)?(val|valid|validation|test|eval|evaluation|logging|log|wandb|hydra|paths?)")
 
 
-def find_configs(source: Source, arguments: Sequence[str], findings: Findings) -> None:
-    """Add the values of files that the script (or its command line) names, and of its Hydra configuration."""
+Reader = Callable[[str], bytes | None]
+
+
+def find_configs(source: Source, arguments: Sequence[str], findings: Findings, read: Reader | None = None) -> None:
+    """Add the values of files that the script (or its command line) names, and of its Hydra configuration.
+
+    ``read`` gives a file by its relative path, None where there is none; without it they are looked for beside the
+    script.
+    """
     home = Path(source.path).absolute().parent
+    read = read or (lambda name: _read(home, name))
     hydra = _hydra(source.tree)
     if hydra is not None:
-        _overrides(home, *hydra, arguments, findings)
+        _overrides(read, *hydra, arguments, findings)
     for name in dict.fromkeys(_named(source.tree, arguments)):
-        data = _read(home, name)
+        data = read(name)
         composed = hydra is not None and name.startswith(f"{hydra[0]}/") and name.endswith((".yaml", ".yml"))
         if data is None or composed:
             continue
@@ -87,18 +95,18 @@ def _hydra(tree: ast.AST) -> tuple[str, str] | None:
     return None
 
 
-def _overrides(home: Path, folder: str, name: str, arguments: Sequence[str], findings: Findings) -> None:
+def _overrides(read: Reader, folder: str, name: str, arguments: Sequence[str], findings: Findings) -> None:
     """Values of the composed configuration, each to be overridden as ``group.key=value``."""
     given = dict(a.partition("=")[::2] for a in arguments if "=" in a and not a.startswith("-"))
     main = str(PurePosixPath(folder) / (given.get("--config-name", name).removesuffix(".yaml") + ".yaml"))
-    data = _read(home, main)
+    data = read(main)
     if data is None:
         findings.note(f"the Hydra configuration {main} was not found beside the script")
         return
     found: dict[str, tuple[str, Value]] = {}
     for group, option, package in _defaults(data):
         file = str(PurePosixPath(folder) / group / f"{given.get(group, option).removesuffix('.yaml')}.yaml")
-        inner = _read(home, file)
+        inner = read(file)
         if inner is None:
             continue
         whole = bool(re.search(rb"(?m)^#\s*@package\s+_global_", inner))

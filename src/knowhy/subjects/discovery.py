@@ -11,7 +11,7 @@ from knowhy.errors import SpaceError
 from knowhy.model.space import EVALUATION_ROLE, Choices, Condition, Domain, Interval, Origin, Parameter
 from knowhy.subjects.bindings import compared_strings, passed_attributes, scopes
 from knowhy.subjects.candidates import Candidate, Findings
-from knowhy.subjects.configs import find_configs, find_environment
+from knowhy.subjects.configs import Reader, find_configs, find_environment
 from knowhy.subjects.constants import find_constants
 from knowhy.subjects.defaults import find_defaults
 from knowhy.subjects.exclusions import exclusion
@@ -67,11 +67,13 @@ def discover(path: str, arguments: Sequence[str] = ()) -> Discovery:
     return discover_source(Source.read(path), arguments, beyond=True)
 
 
-def discover_source(source: Source, arguments: Sequence[str] = (), *, beyond: bool = False) -> Discovery:
+def discover_source(
+    source: Source, arguments: Sequence[str] = (), *, beyond: bool = False, read: Reader | None = None
+) -> Discovery:
     """The hyperparameters of a script that was read already; see ``discover``.
 
     Without ``beyond``, only what is written in the script itself: neither what its constructors leave at a library's
-    default, nor files beside it, nor environment variables.
+    default, nor files beside it (which ``read`` gives), nor environment variables.
     """
     findings = Findings()
     found = tuple(scopes(source))
@@ -84,7 +86,7 @@ def discover_source(source: Source, arguments: Sequence[str] = (), *, beyond: bo
     if beyond:
         find_inherited(source, findings)
         find_environment(source, findings)
-        find_configs(source, arguments, findings)
+        find_configs(source, arguments, findings, read)
     find_seeds(source, found, findings)
     taken = {(c.origin.start, c.origin.end) for c in findings.candidates if c.origin.kind == "flag"}
     uses = passed_attributes(source.tree)

@@ -115,7 +115,7 @@ class ScriptSubject:
     def words(self, point: Point) -> tuple[str, ...]:
         """What ``point`` adds to the command line as overrides, which no file and no literal holds."""
         return tuple(
-            _override(p.origin, value)
+            override(p.origin, value)
             for p, value in self._values(point)
             if p.origin.kind == "override" and value != p.default
         )
@@ -308,6 +308,6 @@ def option(origin: Origin, value: Scalar) -> list[str]:
     return [f"{origin.flag}={word}"] if origin.flag.startswith("--") else [origin.flag, word]
 
 
-def _override(origin: Origin, value: Scalar) -> str:
-    """``value`` as Hydra reads it on the command line."""
+def override(origin: Origin, value: Scalar) -> str:
+    """The word of the command line that gives ``value``, as Hydra reads it."""
     return f"{origin.key}={write(value, '.yaml', '')}"

@@ -1,4 +1,4 @@
-"""Literals of a repository's scripts as parameters, and where they stand once patches are on."""
+"""What a repository's scripts and configuration offer as parameters, and where it stands once patches are on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from knowhy.subjects.repo.hunks import Hunk, shifted
 from knowhy.subjects.source import Source
 
 _MOST_FILES = 40
+OUTSIDE = frozenset(("config", "override", "environment"))
+"""Kinds of origin that are set without a change of the script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,18 @@ class Literals:
 
 
 def find(
-    script: str, files: Sequence[str], read: Callable[[str], bytes | None], arguments: Sequence[str] = ()
+    script: str,
+    files: Sequence[str],
+    read: Callable[[str], bytes | None],
+    arguments: Sequence[str] = (),
+    configs: Callable[[str], bytes | None] = lambda path: None,
 ) -> Literals:
     """Parameters of ``script`` (with its command-line ``arguments``; "" for none) and of the other Python ``files``.
 
-    What stands in other files is held unless the script has nothing to vary. A name that several files have is
-    prefixed by its file's. Files that are no Python are left out.
+    Beside literals: what constructors leave at a library's default, environment variables, and the values of files that
+    the script names (``configs`` gives those that may be set). What stands in other Python files is held unless the
+    script has nothing to vary. A name that several files have is prefixed by its file's. Files that are no Python are
+    left out.
     """
     parameters: list[Parameter] = []
     seeds: list[Origin] = []
@@ -41,13 +49,19 @@ def find(
         if data is None:
             continue
         try:
-            found = discover_source(Source.parse(data, path), arguments if path == script else ())
+            found = discover_source(
+                Source.parse(data, path),
+                arguments if path == script else (),
+                beyond=True,
+                read=configs if path == script else lambda _: None,
+            )
         except SubjectError:
             notes.append(f"{path} is no Python that can be read: it is left alone")
             continue
         stem = path.removesuffix(".py").replace("/", ".").replace(" ", "_")
         for parameter in found.parameters:
-            if (path != script and parameter.origin.flag) or (path not in files and not parameter.origin.flag):
+            outside = bool(parameter.origin.flag) or parameter.origin.kind in OUTSIDE
+            if (path != script and parameter.origin.flag) or (path not in files and not outside):
                 continue  # only the script has a command line, and what is locked has nothing else
             name = parameter.name if parameter.name not in taken else f"{stem}.{parameter.name}"
             if name in taken:
@@ -56,7 +70,8 @@ def find(
             condition = parameter.condition
             if name != parameter.name and condition is not None:
                 condition = replace(condition, parent=f"{stem}.{condition.parent}")
-            origin = replace(parameter.origin, file=path)
+            beside = parameter.origin.kind in ("config", "override")
+            origin = parameter.origin if beside else replace(parameter.origin, file=path)
             active = parameter.active and path == script
             parameters.append(replace(parameter, name=name, origin=origin, active=active, condition=condition))
         seeds += [replace(o, file=path) for o in found.seeds if path in files or (o.flag and path == script)]
@@ -73,7 +88,7 @@ def find(
 
 def moved(origin: Origin, base: bytes, hunks: Sequence[Hunk]) -> Origin | None:
     """``origin`` in its file once ``hunks`` are applied to ``base``; None where they rewrite its line."""
-    if origin.end <= origin.start:
+    if origin.end <= origin.start and origin.kind != "inherited":
         return origin
     start = shifted(origin.start, origin.end - origin.start, base, hunks)
     return None if start is None else replace(origin, start=start, end=start + origin.end - origin.start)

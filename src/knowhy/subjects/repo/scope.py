@@ -29,6 +29,10 @@ class Scope:
         """Whether a patch may change ``path``."""
         return _any(self.edit, path) and not _any(self.protect, path)
 
+    def settable(self, path: str) -> bool:
+        """Whether values in the configuration file ``path`` may be set, which patches may not change."""
+        return not _any(self.protect, path)
+
     def locked(self, path: str) -> bool:
         """Whether a trial must leave ``path`` as it is."""
         return not self.editable(path) and (_any(self.protect, path) or not _any(self.writes, path))

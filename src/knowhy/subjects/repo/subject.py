@@ -4,36 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import stat
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from knowhy.errors import PatchError, SubjectError
 from knowhy.model.exclusion import Exclusion
 from knowhy.model.job import Job
 from knowhy.model.patch import PATCH_ROLE, Patch
-from knowhy.model.space import Choices, Interval, Origin, Parameter, Point, Scalar, Space
+from knowhy.model.space import Choices, Parameter, Point, Space
 from knowhy.model.trial import Proposal
 from knowhy.subjects.neighbours import LOG, RESULT
 from knowhy.subjects.repo import hunks, literals, neighbours
 from knowhy.subjects.repo.handed import applied, form_of
 from knowhy.subjects.repo.scope import Scope
+from knowhy.subjects.repo.settings import placed, settings
 from knowhy.subjects.repo.store import Home, Store, remove
-from knowhy.subjects.script import literal_change, option, written
-from knowhy.subjects.source import Source, same_value, splice
 
 CHECKOUT = "repo"
-_LARGEST_SEED = 2**32
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a trial runs: the ``files`` that differ from the base (None: removed), and its command-line ``options``."""
+    """What a trial runs: the ``files`` that differ from the base (None: removed), ``options`` and ``variables``.
+
+    The options are words of the command line, the variables those of the environment.
+    """
 
     files: Mapping[str, bytes | None]
     options: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What is set in no file, as a person would type it."""
+        return (*(f"{name}={shlex.quote(value)}" for name, value in self.variables.items()), *self.options)
 
 
 class RepoSubject:
@@ -93,8 +101,14 @@ class RepoSubject:
         if self._found is None:
             at = self.command.index(self.script) if self.script in self.command else len(self.command)
             arguments = self.command[at + 1 :]
-            self._found = literals.find(self.script, self.editable, self.read, arguments)
+            self._found = literals.find(self.script, self.editable, self.read, arguments, self._config)
         return self._found
+
+    def _config(self, path: str) -> bytes | None:
+        """A configuration file of the base whose values may be set; None for others."""
+        entry = self._entries().get(path)
+        settable = entry is not None and entry[0][:3] == "100" and self.scope.settable(path)
+        return self.read(path) if settable else None
 
     def read(self, path: str) -> bytes | None:
         """A file of the base, by its path from the folder under study."""
@@ -151,44 +165,12 @@ class RepoSubject:
             for path, found in one.items():
                 per_file.setdefault(path, []).append(found)
         files = {path: hunks.merged(self.read(path), found) for path, found in per_file.items()}
-        options, spliced = self._settings(space.complete(point), space, seed)
-        for path, wanted in spliced.items():
-            base = self.read(path)
-            current = files.get(path, base)
-            if base is None or current is None:
-                continue
-            flat = sorted({hunk for found in per_file.get(path, ()) for hunk in found})
-            here = [
-                (place, text, value)
-                for origin, text, value in wanted
-                if (place := literals.moved(origin, base, flat)) is not None
-            ]
-            files[path] = splice(Source.parse(current, path), here) if here else current
-        return Plan({p: data for p, data in files.items() if data != self.read(p)}, tuple(options))
-
-    def _settings(
-        self, point: Point, space: Space, seed: int | None
-    ) -> tuple[list[str], dict[str, list[tuple[Origin, str, Scalar]]]]:
-        """Command-line words, and literals to splice in by file."""
-        options: list[str] = []
-        spliced: dict[str, list[tuple[Origin, str, Scalar]]] = {}
-        values: list[tuple[Origin, Scalar]] = []
-        for parameter in space:
-            if parameter.role == PATCH_ROLE or parameter.origin.kind == "declared":
-                continue
-            value = point[parameter.name]
-            if isinstance(parameter.domain, Interval) and parameter.domain.integer and isinstance(value, float):
-                value = round(value)
-            values.append((parameter.origin, value))
-        if seed is not None:
-            values += [(origin, seed % _LARGEST_SEED) for origin in self.found.seeds]
-        for origin, value in values:
-            if origin.flag:
-                if origin.end <= origin.start or not same_value(written(origin.text), value):
-                    options += option(origin, value)
-            elif (made := literal_change(origin, value)) is not None:
-                spliced.setdefault(origin.file, []).append(made)
-        return options, spliced
+        flat = {path: sorted({hunk for found in lists for hunk in found}) for path, lists in per_file.items()}
+        wanted = settings(space.complete(point), space, self.found.seeds, seed)
+        made = placed(wanted, files, self.read, flat)
+        return Plan(
+            {p: data for p, data in made.items() if data != self.read(p)}, tuple(wanted.options), wanted.variables
+        )
 
     def prepare(self, proposal: Proposal, required: Sequence[str], folder: str) -> Job:
         """Commit what ``proposal`` is made of and check it out below ``folder``; raises SubjectError, PatchError."""
@@ -203,7 +185,7 @@ class RepoSubject:
             commit = self.store.commit(tree, self._message(proposal), self.store.base)
             self.store.worktree(commit, checkout, f"refs/knowhy/trials/{proposal.trial}")
             linked = neighbours.lay_out(self.home, self._outside, checkout)
-            locked = self._lock(checkout, linked)
+            locked = self._lock(checkout, linked, {self.whole(path) for path in plan.files})
         except OSError as error:
             reason = error.strerror or str(error)
             raise SubjectError(
@@ -227,6 +209,7 @@ class RepoSubject:
                 "PYTHONPATH": found,
                 "PYTHONUNBUFFERED": "1",
                 "PYTHONDONTWRITEBYTECODE": "1",
+                **plan.variables,
             },
             timeout=self.timeout,
             memory=self.memory,
@@ -257,8 +240,11 @@ class RepoSubject:
         self.store.forget()
         self._clean = True
 
-    def _lock(self, checkout: Path, linked: Iterable[Path]) -> dict[str, str]:
-        """Make locked files read-only; their hashes, which are the same for every trial (raises SubjectError)."""
+    def _lock(self, checkout: Path, linked: Iterable[Path], set_here: Container[str]) -> dict[str, str]:
+        """Make locked files read-only; their hashes, which are the same for every trial (raises SubjectError).
+
+        Those of configuration files that this trial sets (``set_here``) are its own.
+        """
         found: dict[str, str] = {}
         head = f"{self.home.prefix}/" if self.home.prefix else ""
         for path, (mode, _) in self.store.entries.items():
@@ -266,7 +252,7 @@ class RepoSubject:
             if not mode.startswith("100") or (inside and not self.scope.locked(path.removeprefix(head))):
                 continue
             file = checkout / path
-            known = self._locked.setdefault(path, digest(file))
+            known = digest(file) if path in set_here else self._locked.setdefault(path, digest(file))
             found[str(file)] = known
             os.chmod(file, stat.S_IMODE(file.stat().st_mode) & ~0o222)
         for file in linked:
