@@ -20,7 +20,7 @@ from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Lies, Theory
 from knowhy.model.trial import Predictive, Stake
 
 _POOL, _FANTASIES, _METRICS = 96, 3, 4
-_PLACES = 24
+_PLACES = 8
 _OPEN = 0.03
 _STAKES = 8
 GUEST = 1 / 3

@@ -22,7 +22,7 @@ from knowhy.model.theory import Bound, Lies, Theory
 from knowhy.model.trial import Completed, Proposal
 
 OFTEN = 0.5  # of the trials that learn, for all such regions together
-FIRST, MOST = 2, 0.1  # visits to one region: whatever is believed, and as a share of the budget while it is open
+FIRST, MOST = 2, 0.1  # visits: to each region whatever is believed, and to all of them as a share of the budget
 _OPEN = 0.03
 _APART, _MANY = 0.2, 0.34
 _KNOWN = 0.5
@@ -58,7 +58,8 @@ def abroad(
     # One step out of the region of the best is no visit: much has to be different.
     apart = (np.abs(rows - home) > _APART).sum(axis=1) >= max(2.0, _MANY * posterior.encoder.groups)
     visits = np.array([apart & places.inside(posterior.encoder, r.bounds, rows) for r in regions])
-    if visits.any(axis=0).sum() > OFTEN * sum(p.purpose == "learn" for p in since):
+    abroad_so_far = visits.any(axis=0).sum()
+    if abroad_so_far >= max(3, MOST * budget) or abroad_so_far > OFTEN * sum(p.purpose == "learn" for p in since):
         return None
     counts = visits.sum(axis=1)
     # What models say of a region in which nothing ran is no more than an extrapolation: a few visits before it counts.

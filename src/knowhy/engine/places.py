@@ -9,11 +9,12 @@ Source: Thompson 1933; Hennig and Schuler 2012 (beliefs about the place of an op
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from knowhy.engine.encoding import Array, Encoder
-from knowhy.model.space import Scalar
+from knowhy.model.space import Interval
 from knowhy.model.theory import Bound, FailsWhen
 
 Bits = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
@@ -21,7 +22,13 @@ Bits = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 Draws = Callable[[Array], Array]
 """Rows to values of draws (draws by rows)."""
 
-SPREAD, INSIDE, NEARBY = 160, 64, 24
+SPREAD, INSIDE, NEARBY = 128, 48, 16
+
+
+@lru_cache(maxsize=8)
+def _spread(encoder: Encoder, count: int, seed: int) -> Array:
+    """Rows over the whole space; asked for again and again by claims about one study."""
+    return encoder.sample(count, seed)
 
 
 def edges(encoder: Encoder, bounds: Sequence[Bound]) -> tuple[Array, Array]:
@@ -54,7 +61,7 @@ def inside(encoder: Encoder, bounds: Sequence[Bound], rows: Array) -> Bits:
 def squeezed(encoder: Encoder, bounds: Sequence[Bound], count: int, seed: int) -> Array:
     """``count`` rows spread over what ``bounds`` leave of the space."""
     low, high = edges(encoder, bounds)
-    rows = encoder.sample(count, seed)
+    rows = _spread(encoder, count, seed).copy()
     named = {encoder.index(b.parameter) for b in bounds}
     for g in named - {-1}:
         s = encoder.slices[g]
@@ -80,13 +87,12 @@ def lies_inside(encoder: Encoder, bounds: Sequence[Bound], cost: Draws, best: Ar
     rng = np.random.default_rng([seed, 61])
     low, high = edges(encoder, bounds)
     near = encoder.neighbours(best, NEARBY, 0.1, rng)
-    border = np.clip(encoder.neighbours(best, NEARBY, 0.1, rng), low, high)
-    rows = np.concatenate(
-        [encoder.sample(SPREAD, seed + 2), squeezed(encoder, bounds, INSIDE, seed + 3), best[None], near, border]
-    )
-    rows = encoder.rule_out(rows)
-    here = inside(encoder, bounds, rows)
-    values = cost(rows)
+    # The same rows for every claim, which are evaluated once, and those that one claim needs.
+    shared = encoder.rule_out(np.concatenate([_spread(encoder, SPREAD, seed + 2), best[None], near]))
+    border = np.clip(near, low, high)
+    own = encoder.rule_out(np.concatenate([squeezed(encoder, bounds, INSIDE, seed + 3), border]))
+    values = np.concatenate([cost(shared), cost(own)], axis=1)
+    here = np.r_[inside(encoder, bounds, shared), inside(encoder, bounds, own)]
     if not here.any() or here.all():
         return np.full(len(values), bool(here.any()))
     return np.asarray(values[:, here].min(axis=1) < values[:, ~here].min(axis=1))
@@ -94,8 +100,8 @@ def lies_inside(encoder: Encoder, bounds: Sequence[Bound], cost: Draws, best: Ar
 
 def fails_when(encoder: Encoder, claim: FailsWhen, latent: Draws, rows: Array) -> Bits:
     """For each draw, whether trials at ``rows`` fail where ``claim`` says so (three in four), and not elsewhere."""
-    points = encoder.decode(rows)
-    value = np.array([np.prod([_number(p[n]) for n in claim.parameters]) for p in points])
+    snapped = encoder.snap(rows)
+    value = np.prod([_settings(encoder, n, snapped) for n in claim.parameters], axis=0)
     there = value > claim.threshold if claim.side == "above" else value < claim.threshold
     fails = latent(rows) < 0
     if there.all() or not there.any():
@@ -103,5 +109,13 @@ def fails_when(encoder: Encoder, claim: FailsWhen, latent: Draws, rows: Array) -
     return np.asarray((fails[:, there].mean(axis=1) >= 0.75) & (fails[:, ~there].mean(axis=1) <= 0.25))
 
 
-def _number(value: Scalar) -> float:
-    return float(value) if isinstance(value, (int, float)) else float("nan")
+def _settings(encoder: Encoder, name: str, rows: Array) -> Array:
+    """The settings of the number ``name`` at ``rows``; its default where it is held, not a number where it is none."""
+    g, parameter = encoder.index(name), encoder.space[name]
+    domain, default = parameter.domain, parameter.default
+    if g >= 0 and isinstance(domain, Interval):
+        unit = rows[:, encoder.slices[g].start]
+        if domain.scale == "log":
+            return np.asarray(domain.low * np.exp(unit * np.log(domain.high / domain.low)))
+        return np.asarray(domain.low + unit * (domain.high - domain.low))
+    return np.full(len(rows), float(default) if isinstance(default, (int, float)) else np.nan)

@@ -32,13 +32,13 @@ MOST_POINTS = 300
 
 
 def history(rows: Sequence[TrialView], past: History, objective: Objective, default: float | None) -> Figure:
-    """Every trial's objective by purpose, the best so far, the verified best, and the failures."""
+    """Every trial's objective by purpose, the luckiest single run so far, the verified best, and the failures."""
     seen = [r.value for r in rows if r.value is not None]
     y = value(objective.metric, seen)
     lines = [
         {"trial": p.trial, "value": best, "line": line}
         for p in past.best
-        for best, line in ((p.raw, "best so far"), (p.verified, "verified best"))
+        for best, line in ((p.raw, "luckiest single run so far"), (p.verified, "verified best"))
         if best is not None
     ]
     ran = [
@@ -47,7 +47,7 @@ def history(rows: Sequence[TrialView], past: History, objective: Objective, defa
         if r.value is not None
     ]
     failed = [{"trial": r.number, "kind": r.failure.kind, "reason": r.reason} for r in rows if r.failure]
-    dashes = {"domain": ["best so far", "verified best"], "range": [[1, 0], [5, 3]]}
+    dashes = {"domain": ["luckiest single run so far", "verified best"], "range": [[1, 0], [5, 3]]}
     layers: list[Spec] = []
     if default is not None:
         layers.append(rule([{"value": default}], "y", y))
