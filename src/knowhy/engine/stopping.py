@@ -27,8 +27,9 @@ from knowhy.model.space import same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Predictive, Running, Stop
 
-LOSING = 0.05
-SHARE, LITTLE = 0.25, 0.01
+LOSING = 0.1
+"""A chance to win below which a trial is given up; its tails are wide, so that this is on the safe side."""
+SHARE, LITTLE = 0.5, 0.01
 """The share of what the time left would tell in a new trial; bits that are little in any case."""
 FEWEST_ENDED = 8
 """Trials that must have completed before any is stopped."""
