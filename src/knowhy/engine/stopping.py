@@ -153,7 +153,7 @@ def left_to_teach(beliefs: Beliefs, posterior: Posterior, trial: Running, ends: 
             continue  # how long it would have taken is known by now
         about = [i for i, named in enumerate(open_.metrics) if metric in named]
         response = posterior.response(metric)
-        values, noise = response.draws(row), max(response.noise, 0.02)
+        values, noise = response.draws(row), max(response.noise, 0.02) * float(response.louder(row)[0])
         told = np.zeros(len(about))
         if metric in ends:
             t = response.transform
