@@ -27,8 +27,9 @@ from knowhy.model.space import same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Predictive, Running, Stop
 
-LOSING = 0.05
-SHARE, LITTLE = 0.25, 0.01
+LOSING = 0.1
+"""A chance to win below which a trial is given up; its tails are wide, so that this is on the safe side."""
+SHARE, LITTLE = 0.5, 0.01
 """The share of what the time left would tell in a new trial; bits that are little in any case."""
 FEWEST_ENDED = 8
 """Trials that must have completed before any is stopped."""
@@ -152,7 +153,7 @@ def left_to_teach(beliefs: Beliefs, posterior: Posterior, trial: Running, ends: 
             continue  # how long it would have taken is known by now
         about = [i for i, named in enumerate(open_.metrics) if metric in named]
         response = posterior.response(metric)
-        values, noise = response.draws(row), max(response.noise, 0.02)
+        values, noise = response.draws(row), max(response.noise, 0.02) * float(response.louder(row)[0])
         told = np.zeros(len(about))
         if metric in ends:
             t = response.transform
