@@ -75,6 +75,10 @@ load({}, {}, Path("knowhy.toml"))
 for path in Path(".knowhy/train/trials").glob("*/knowhy-result.jsonl"):
     read_lines(str(path))
 list(study._journal.read())
+trials[0] += 1
+CliRunner().invoke(cli, ["run", "--trials", str(trials[0]), "--strategy", "random"], catch_exceptions=False)
+"""
+MORE = """
 # Histories of every kind, and what was written here.
 for form in ("csv", "jsonl", "results.tsv", "optuna"):
     CliRunner().invoke(cli, ["export", "--format", form, "--out", f"out.{form}", "--force", "--study", "train"])
@@ -105,8 +109,6 @@ examine(answer, study.state, "openai:m", lambda text: text, room=6)
 Replayed([(0, thought)]).propose(study.state)
 for suffix, text in ((".yaml", "lr: 0.1 # x\\n"), (".json", '{"lr": 0.1}'), (".toml", "lr = 0.1\\n")):
     documents.values(text.encode(), suffix)
-trials[0] += 1
-CliRunner().invoke(cli, ["run", "--trials", str(trials[0]), "--strategy", "random"], catch_exceptions=False)
 """
 CONTROL = """
 import pickle
@@ -141,12 +143,14 @@ KNOWN = (
 )
 
 
-def events(base: Path) -> list[list[str]]:
+def events(base: Path, *, everywhere: bool = False) -> list[list[str]]:
     """What happened in a process that reads, shows and goes on with the study in ``base``.
 
+    ``everywhere``: also with histories of every kind, what a coding agent sends, and what a language model said.
     The last event is a control: something that is unpickled on purpose.
     """
-    parts = (WATCH, IMPORTS, LOADS, "seen.clear()\narmed = True", LOADS, "armed = False", CONTROL)
+    loads = LOADS + MORE if everywhere else LOADS
+    parts = (WATCH, IMPORTS, loads, "seen.clear()\narmed = True", loads, "armed = False", CONTROL)
     given = f"THOUGHT, ANSWER = {THOUGHT!r}, {ANSWER!r}"
     code = "\n".join((given, *parts, "print(json.dumps([refused, loaded]))", "print(json.dumps(seen))"))
     ran = subprocess.run([sys.executable, "-c", code], cwd=base, capture_output=True, text=True, check=False)
@@ -155,9 +159,7 @@ def events(base: Path) -> list[list[str]]:
     *_, sources, seen = ran.stdout.splitlines()
     refused, loaded = json.loads(sources)
     print(f"{len(loaded)} histories were read: {', '.join(loaded)}; not {refused}", file=sys.stderr)
-    if (
-        len(loaded) < 2 * 9
-    ):  # twice: CSV, JSON lines, Optuna (two forms), MLflow (two), a study, results.tsv, and exports
+    if len(loaded) < 2 * 9:  # twice: tables, Optuna, MLflow, a study, results.tsv, and exports
         raise AssertionError(f"too few histories were read: {loaded}; {refused}")
     found: list[list[str]] = json.loads(seen)
     return found
@@ -188,7 +190,7 @@ def main() -> int:
     """Tell what was seen."""
     with tempfile.TemporaryDirectory() as base:
         study(Path(base))
-        found = events(Path(base))
+        found = events(Path(base), everywhere=True)
     strange = unexplained(found)
     for one in strange[:20]:
         print(one)

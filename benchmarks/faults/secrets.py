@@ -62,8 +62,11 @@ if WIDTH > 16:
 """
 
 
-def leaks(base: Path) -> list[str]:
-    """Run a study in ``base`` with a canary in every place; where each comes to light, as "canary: place"."""
+def leaks(base: Path, *, everywhere: bool = False) -> list[str]:
+    """Run a study in ``base`` with a canary in every place; where each comes to light, as "canary: place".
+
+    ``everywhere``: also in exports, other commands, what agents and language models are told, and a repository's study.
+    """
     (base / "train.py").write_text(SCRIPT)
     environment = {**os.environ, **ENVIRONMENT}
     said = ""
@@ -101,19 +104,20 @@ def leaks(base: Path) -> list[str]:
     for path in sorted((base / ".knowhy").rglob("*")):
         if path.is_file() and path.suffix != ".py":
             found += [f"{c}: {path.relative_to(base)}" for c in _canaries(path.read_bytes())]
-    said = ""
-    for form in ("csv", "jsonl", "results.tsv", "optuna"):
-        said += knowhy("export", "--format", form, "--out", f"exported.{form}", "--study", "train")
-    said += knowhy("best", "--write", "best_train.py", "--study", "train")
-    for words in (("theories",), ("explain", "T1"), ("next",), ("space",), ("doctor",), ("theorists", "--calls")):
-        said += knowhy(*words, "--study", "train")
-    said += _agent(base, environment)
-    said += _theorist(base, environment)
-    found += [f"{c}: exports, other commands, an agent's answers" for c in _canaries(said.encode())]
-    found += _repository(base, environment)
-    for path in (*base.glob("exported.*"), base / "best_train.py", *sorted((base / ".knowhy").rglob("*"))):
-        if path.is_file() and (path.suffix != ".py" or path.name.startswith("best")):
-            found += [f"{c}: {path.relative_to(base)}" for c in _canaries(path.read_bytes())]
+    if everywhere:
+        said = ""
+        for form in ("csv", "jsonl", "results.tsv", "optuna"):
+            said += knowhy("export", "--format", form, "--out", f"exported.{form}", "--study", "train")
+        said += knowhy("best", "--write", "best_train.py", "--study", "train")
+        for words in (("theories",), ("explain", "T1"), ("next",), ("space",), ("doctor",), ("theorists", "--calls")):
+            said += knowhy(*words, "--study", "train")
+        said += _agent(base, environment)
+        said += _theorist(base, environment)
+        found += [f"{c}: exports, other commands, an agent's answers" for c in _canaries(said.encode())]
+        found += _repository(base, environment)
+        for path in (*base.glob("exported.*"), base / "best_train.py", *sorted((base / ".knowhy").rglob("*"))):
+            if path.is_file() and (path.suffix != ".py" or path.name.startswith("best")):
+                found += [f"{c}: {path.relative_to(base)}" for c in _canaries(path.read_bytes())]
     failed = knowhy("trials", "--json", "--study", "train").count('"failed"')
     if not failed or "val_loss" not in said:
         raise AssertionError("the study did not do what was wanted of it")
@@ -207,7 +211,7 @@ def _canaries(data: bytes) -> list[str]:
 def main() -> int:
     """Tell what came to light."""
     with tempfile.TemporaryDirectory() as base:
-        found = leaks(Path(base))
+        found = leaks(Path(base), everywhere=True)
     for leak in found:
         print(leak)
     print(f"{len(CANARIES)} canaries, {len({leak[:4] for leak in found})} of them came to light")
