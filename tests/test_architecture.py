@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "study": {"errors", "model", "ports", "engine", "views", "loop", "settings", "compose", "cases", "reports"}
     | {"baseline", "writing"}
     | ADAPTERS,
-    "background": {"errors", "model", "settings", "compose", "journal", "cases", "study"},
+    "background": {"errors", "model", "settings", "compose", "journal", "cases", "study", "redaction"},
     "comparing": {"errors", "model", "views", "loop", "settings", "compose", "cases", "study"},
     "optuna": {"errors", "model", "engine", "views", "reports", "compose", "reflection", "histories", "thinking"},
     "faces": {"errors", "model", "views", "reports", "settings", "compose", "cases", "study", "background", "comparing"}

@@ -23,6 +23,17 @@ def test_nothing_is_unpickled_or_run_on_any_load_path(tmp_path: Path) -> None:
     assert any("ast.py:parse" in where for _, where in found)  # the hook is alive while knowhy works
 
 
+@pytest.mark.slow
+def test_canaries_come_to_light_nowhere_else(tmp_path: Path) -> None:
+    assert secrets.leaks(tmp_path, everywhere=True) == []
+
+
+@pytest.mark.slow
+def test_nothing_is_unpickled_or_run_wherever_it_comes_from(tmp_path: Path) -> None:
+    loading.study(tmp_path)
+    assert loading.unexplained(loading.events(tmp_path, everywhere=True)) == []
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

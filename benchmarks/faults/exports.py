@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -17,8 +18,6 @@ import time
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
-
-from rich.console import Console
 
 from benchmarks.faults.output import HTML, NAMES, NUMBERS, STEERING, VALUES, Tally
 from knowhy.cases.exporting import text_of, write
@@ -193,14 +192,15 @@ def imported(rng: random.Random, folder: Path, tally: Tally, *, whole: bool) -> 
     try:
         done = study.import_history(path, look=not whole)
     except KnowhyError as error:
-        if any(c in f"{error.message}{error.hint}" for c in ("\x00",)):
-            tally.problems.append(f"an error with a zero byte: {error.message!r}")
+        if steers(safe(f"{error.message} {error.hint}")):  # as commands show it
+            tally.problems.append(f"an error steers: {error.message!r}")
         return
     except Exception as error:
         tally.problems.append(f"{type(error).__name__} {error} from {path.name}: {data[:300]!r}")
         return
     screen = StringIO()
-    console = Console(file=screen, force_terminal=False, width=100)
+    with contextlib.redirect_stdout(screen):
+        console = render.console()  # the one that people see
     for line in _lines(done):
         console.print(line)
     if not whole:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import random
@@ -12,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
-
-from rich.console import Console
 
 from knowhy.engine.mind import Mind
 from knowhy.errors import JournalError, KnowhyError
@@ -240,7 +239,8 @@ def show(outcomes: Sequence[Outcome], rng: random.Random, tally: Tally) -> None:
                 tally.problems.append(f"beliefs {update.beliefs}")
             encode(update)
         screen = StringIO()
-        console = Console(file=screen, force_terminal=False, width=100)
+        with contextlib.redirect_stdout(screen):
+            console = render.console()  # the one that people see
         view = overview(state, mind)
         for shown in (*render.overview_lines(view), *render.trials_lines(trials(state), "loss", 200)):
             console.print(shown)

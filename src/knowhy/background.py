@@ -28,6 +28,7 @@ from knowhy.journal import SqliteJournal
 from knowhy.model.events import RequestWithdrawn
 from knowhy.model.space import Space
 from knowhy.model.trust import Trust
+from knowhy.redaction import redact_arguments
 from knowhy.settings.values import STRATEGIES, Strategy
 from knowhy.study import Study
 
@@ -65,8 +66,18 @@ class Ending:
 
 
 def write_launch(study: Study, launch: Launch) -> None:
-    """Keep ``launch`` in the folder of ``study``; raises StudyError."""
+    """Keep ``launch`` in the folder of ``study``; raises StudyError, UsageError for arguments that hold a secret."""
+    check_arguments(launch)
     _write(study.path / LAUNCH, asdict(launch))
+
+
+def check_arguments(launch: Launch) -> None:
+    """Refuse arguments that hold a secret: a run in the background would have to keep them. Raises UsageError."""
+    if redact_arguments(launch.arguments) != launch.arguments:
+        raise UsageError(
+            "an argument of the script looks like a secret, which is not kept",
+            "give it to the trials as a variable of the environment: env = [NAME] under [trust] in knowhy.toml",
+        )
 
 
 def read_launch(study: Study) -> Launch:
@@ -128,6 +139,7 @@ def begin(
     ``trust`` is kept in the journal, and counts for all runs. No trial runs yet. Raises SubjectError, SpaceError,
     SandboxError, StudyMismatchError, StudyLockedError, JournalError.
     """
+    check_arguments(launch)
     _run(study, launch, space, lambda: True, repo, trust)
     write_launch(study, launch)
 

@@ -18,6 +18,7 @@ from knowhy.model.observation import Failure, Outcome
 from knowhy.model.patch import Patch
 from knowhy.model.state import State, foreseen
 from knowhy.model.trial import Proposal
+from knowhy.redaction import HIDDEN
 
 SECONDS = 20.0
 _STORE = "repo.git"
@@ -48,7 +49,12 @@ class Workbench:
         return [e for e in events if isinstance(e, (PatchAdded, ParameterChanged, ExclusionAdded))]
 
     def _dry_run(self, state: State, name: str) -> Outcome | None:
-        """The default configuration with the patch ``name`` on, for some seconds; None where it still runs then."""
+        """The default configuration with the patch ``name`` on, for some seconds.
+
+        None where it still runs then, and where the command held a secret, which is not known here.
+        """
+        if HIDDEN in str(state.subject.get("command")):
+            return None
         with tempfile.TemporaryDirectory(prefix="knowhy-dry-run-") as folder:
             place = Path(folder) / "study"
             shutil.copytree(self._path / _STORE, place / _STORE)

@@ -17,6 +17,7 @@ from knowhy.model.exclusion import Exclusion
 from knowhy.model.patch import PATCH_ROLE, Patch, PatchForm
 from knowhy.model.space import Condition, Parameter, Scalar, Space
 from knowhy.model.state import State
+from knowhy.redaction import HIDDEN, redact_arguments, remember
 from knowhy.subjects.repo import contract, literals, neighbours
 from knowhy.subjects.repo.scope import Scope
 from knowhy.subjects.repo.store import Home, Store
@@ -124,7 +125,7 @@ class Desk:
             "sha256": tree,
             "commit": home.head(),
             "dirty": dirty,
-            "command": repo.command,
+            "command": _kept(repo.command),
             "edit": "\n".join(repo.edit),
             "protect": "\n".join(repo.protect),
             "writes": "\n".join(repo.writes),
@@ -146,7 +147,9 @@ class Desk:
             raise StudyMismatchError(
                 f"the study {state.name} is not of a repository", "choose another with --study NAME"
             )
-        asked = {"command": repo.command, "edit": "\n".join(repo.edit), "protect": "\n".join(repo.protect)}
+        if HIDDEN in str(told.get("command")) and not repo.command:
+            raise UsageError("the study's command held a secret, which is not kept", "say --command again")
+        asked = {"command": _kept(repo.command), "edit": "\n".join(repo.edit), "protect": "\n".join(repo.protect)}
         for key, value in asked.items():
             if value and value != told.get(key):
                 raise StudyMismatchError(
@@ -159,13 +162,13 @@ class Desk:
                 f"the study {state.name} is of {told.get('path')}, not of {home.folder}",
                 "start another with --study NAME",
             )
-        subject = self.subject(timeout=timeout, memory=memory)
+        subject = self.subject(timeout=timeout, memory=memory, command=repo.command)
         wanted = repo.adapt(subject.found.parameters) if repo.adapt else state.space
         patches = [p for p in state.space if p.role == PATCH_ROLE and p.name not in wanted]
         return Beginning(subject, told, Space((*wanted.parameters, *patches)), ())
 
-    def subject(self, *, timeout: float | None = None, memory: int | None = None) -> RepoSubject:
-        """The subject of the study that exists; raises SubjectError."""
+    def subject(self, *, timeout: float | None = None, memory: int | None = None, command: str = "") -> RepoSubject:
+        """The subject of the study that exists, which runs ``command`` where it is given; raises SubjectError."""
         told = self._state().subject
         if told.get("kind") != "repo":
             raise UsageError("this study is not of a repository", "begin one with: knowhy run --repo .")
@@ -175,7 +178,7 @@ class Desk:
         lists = {key: tuple(str(told.get(key, "")).split("\n")) for key in ("edit", "protect", "writes")}
         scope = Scope(*(tuple(filter(None, lists[key])) for key in ("edit", "protect", "writes")))
         home = Home.find(str(told["path"]))
-        return self._subject(store, home, scope, str(told["command"]), timeout, memory)
+        return self._subject(store, home, scope, command or str(told["command"]), timeout, memory)
 
     def _subject(
         self, store: Store, home: Home, scope: Scope, command: str, timeout: float | None, memory: int | None
@@ -184,6 +187,7 @@ class Desk:
             words = shlex.split(command)
         except ValueError as error:
             raise SubjectError(f"the command {command!r} cannot be read: {error}", "close its quotes") from None
+        remember(words)
         return RepoSubject(
             store,
             home,
@@ -278,6 +282,16 @@ def _joined(space: Space, subject: RepoSubject, patch: Patch) -> tuple[Space, li
     for exclusion in exclusions:
         space = space.with_exclusion(exclusion)
     return space, changes
+
+
+def _kept(command: str) -> str:
+    """``command`` as the journal may hold it: without what looks like a secret."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return command  # refused where it is to be run
+    safe = redact_arguments(words)
+    return command if safe == tuple(words) else shlex.join(safe)
 
 
 def dropped(state: State, name: str, reason: str) -> ParameterChanged:
