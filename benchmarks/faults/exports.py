@@ -125,6 +125,9 @@ def exported(rng: random.Random, folder: Path, tally: Tally, *, optuna: bool) ->
     if [list(r["params"].values()) for r in rows] != [list(made.trials[n].proposal.point.values()) for n in made.order]:
         tally.problems.append("jsonl: other values than the study's")
     table = list(csv.DictReader(io.StringIO(text_of(made, "csv"), newline="")))
+    if len(table) != len(made.order):
+        tally.problems.append(f"csv: {len(table)} rows of {len(made.order)} trials")
+        return
     kept = [
         {str(read_cell(v)[1]) for k, v in row.items() if "params." in k}
         == {str(v) for v in made.trials[n].proposal.point.values()}
