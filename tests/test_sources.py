@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import knowhy
+from knowhy.engine.encoding import Encoder
 from knowhy.errors import StudyMismatchError, SubjectError
 from knowhy.faces.cli import cli
 from knowhy.model.job import Job
-from knowhy.model.space import Choices, Interval, Parameter, Scalar, Space
+from knowhy.model.space import Choices, Condition, Interval, Parameter, Scalar, Space
 from knowhy.model.trial import Proposal
 from knowhy.subjects.discovery import Discovery, discover
 from knowhy.subjects.documents import rewrite, values, write
@@ -71,6 +72,16 @@ class TestLibraryDefaults:
             "weight_decay": ("weight_decay", False),
             "nesterov": ("momentum", False),
         }
+        assert by["nesterov"].condition == Condition("momentum", (0.0,), unless=True)
+        space = Space(tuple(by.values()))
+        assert space.complete({"momentum": 0.9, "nesterov": True})["nesterov"] is True
+        for none in (0, 0.0):
+            assert space.complete({"momentum": none, "nesterov": True})["nesterov"] is False
+        assert 0.0 < space.admitting("nesterov", space.defaults())["momentum"] < 1.0
+        encoder = Encoder(space, tuple(by))
+        rows = encoder.encode([{"momentum": 0.0, "nesterov": True}, {"momentum": 0.5, "nesterov": True}])
+        assert [p["nesterov"] for p in encoder.decode(encoder.rule_out(rows))] == [False, True]
+        assert [p["nesterov"] for p in encoder.decode(encoder.admit(rows, "nesterov"))] == [True, True]
         assert by["weight_decay"].domain == Interval(1e-6, 0.1, "log", zero=True)
         assert all(p.origin.kind == "inherited" for n, p in by.items() if n != "lr")
 

@@ -246,7 +246,7 @@ def _shown(parameter: Parameter, standing: Standing, reason: str, by: str) -> Pa
 
 
 def _condition(condition: Condition) -> str:
-    return f"{condition.parent} = {' or '.join(str(value) for value in condition.values)}"
+    return str(condition)
 
 
 def _within(parameter: Parameter) -> str:

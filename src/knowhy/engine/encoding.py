@@ -142,9 +142,8 @@ class Encoder:
             return rows
         out = np.array(self.admit(rows, condition.parent), dtype=float)
         domain = self.parameters[parent].domain
-        values = [v for v in condition.values if domain.contains(v)]
         apart = ~self._holds(out, p)
-        out[apart, self.slices[parent]] = self.encode_value(parent, values[0])
+        out[apart, self.slices[parent]] = self.encode_value(parent, condition.allowing(domain))
         return out
 
     def _holds(self, rows: Array, p: Parameter) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -154,9 +153,11 @@ class Encoder:
         if parent < 0:
             return np.full(len(rows), p.condition.holds(self.space.defaults()))
         domain = self.parameters[parent].domain
-        wanted = np.array([self.encode_value(parent, v) for v in p.condition.values if domain.contains(v)])
-        apart = np.abs(rows[:, None, self.slices[parent]] - wanted[None]).max(axis=2)
-        return np.asarray(apart.min(axis=1) < 1e-6)
+        named = [self.encode_value(parent, v) for v in p.condition.values if domain.contains(v)]
+        if not named:
+            return np.full(len(rows), p.condition.unless)
+        apart = np.abs(rows[:, None, self.slices[parent]] - np.array(named)[None]).max(axis=2)
+        return np.asarray((apart.min(axis=1) < 1e-6) != p.condition.unless)
 
     def levels(self, group: int, count: int) -> tuple[tuple[Scalar, ...], Array]:
         """Up to ``count`` settings across a parameter's range, and their columns."""

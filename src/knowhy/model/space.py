@@ -27,15 +27,29 @@ EVALUATION_ROLE = "evaluation"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A parameter that exists only where ``parent`` has one of ``values``."""
+    """A parameter that exists only where ``parent`` has one of ``values``; ``unless``: where it has none of them."""
 
     parent: str
     values: tuple[Scalar, ...]
+    unless: bool = False
 
     def holds(self, point: Point) -> bool:
         """Whether the condition holds at ``point``."""
         value = point.get(self.parent)
-        return any(type(value) is type(v) and value == v for v in self.values)
+        if self.unless and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return all(isinstance(v, bool) or value != v for v in self.values)  # 0 and 0.0 are one setting
+        return any(type(value) is type(v) and value == v for v in self.values) is not self.unless
+
+    def allowing(self, domain: Domain) -> Scalar | None:
+        """A setting of the parent, whose domain is ``domain``, at which the condition holds; None where none does."""
+        if not self.unless:
+            return next((v for v in self.values if domain.contains(v)), None)
+        among = domain.values if isinstance(domain, Choices) else (domain.from_unit(0.5), domain.high, domain.low)
+        return next((v for v in among if self.holds({self.parent: v})), None)
+
+    def __str__(self) -> str:
+        """Such as "solver = sgd or adam", "momentum is not 0.0"."""
+        return f"{self.parent} {'is not' if self.unless else '='} {' or '.join(str(v) for v in self.values)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +157,10 @@ class Space:
                 "add the parent, or drop the condition",
             )
         parent = parents[condition.parent]
-        if not any(parent.domain.contains(value) for value in condition.values):
+        possible = not isinstance(parent.domain, Choices) or any(
+            condition.holds({parent.name: v}) for v in parent.domain.values
+        )
+        if not (possible if condition.unless else any(parent.domain.contains(value) for value in condition.values)):
             words = " or ".join(repr(value) for value in condition.values) or "no value"
             raise SpaceError(
                 f"{parameter.name} counts where {parent.name} is {words}, which it never is",
@@ -230,7 +247,7 @@ class Space:
             parent, condition = self[parameter.condition.parent], parameter.condition
             value = point.get(parent.name, parent.default)
             if not condition.holds({parent.name: value}):
-                value = next(v for v in condition.values if parent.domain.contains(v))
+                value = condition.allowing(parent.domain)
             found[parent.name] = value
             parameter = parent
         return found

@@ -164,8 +164,7 @@ def describe_origin(parameter: Parameter) -> str:
     elif origin.text:
         words.append(f"written {_one_line(origin.text)}")
     if parameter.condition is not None:
-        values = " or ".join(str(value) for value in parameter.condition.values)
-        words.append(f"counts where {parameter.condition.parent} = {values}")
+        words.append(f"counts where {parameter.condition}")
     if parameter.role == "epochs":
         words.append("could be a fidelity: fidelity = true")
     return ", ".join(words)

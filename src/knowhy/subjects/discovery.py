@@ -243,6 +243,11 @@ def _with_conditions(parameters: Sequence[Parameter]) -> list[Parameter]:
             values = tuple(v for v in parent.domain.values if v in readers)
             if values and len(values) < len(parent.domain.values):
                 parameter = replace(parameter, condition=Condition(parent.name, values))
+        parent = by_name.get(f"{head}{dot}momentum")
+        called = parameter.origin.kind in ("inherited", "keyword")
+        if last == "nesterov" and called and parent is not None and parent.domain.contains(0.0):
+            # torch refuses it without momentum; what a script makes of a constant of that name is its own affair.
+            parameter = replace(parameter, condition=Condition(parent.name, (0.0,), unless=True))
         found.append(parameter)
     return found
 

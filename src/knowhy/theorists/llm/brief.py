@@ -95,7 +95,7 @@ def _parameter(p: Parameter) -> str:
     where = f", {one_line(p.origin.file, 60)}:{p.origin.line}" if p.origin.file else ""
     when = ""
     if p.condition is not None:
-        when = f", counts where {p.condition.parent} is {' or '.join(map(str, p.condition.values))}"
+        when = f", counts where {p.condition}"
     return one_line(f"- {p.name}: {describe(p)}, default {_scalar(p.default)}{role}{where}{when}", 300)
 
 
