@@ -34,6 +34,7 @@ ROUNDS = 6  # as many wins in a row certify
 TWO_THEORIES = (60, 100)  # budgets from which one and two theories are verified beside the incumbent
 MENDABLE = ("exit", "no_metric", "setup", "patch", "tampered")
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
+_PROMPT = -1.0  # log of the share of the best expected improvement at which a trusted proposer's experiment is run
 _NOTHING = 0.003  # expected improvement, in spreads, below which the search is over
 
 
@@ -109,6 +110,11 @@ class TheoryPolicy:
         asked = wished(posterior)
         rows, gains = improvement.maximise(posterior, score, improvement.starts(posterior), seed, rng, asked.rows)
         rows, gains = _fresh(posterior, rows, gains, pending)
+        # What those ask for who were right so far does not wait for the time of learning to end.
+        heeded = {place(r) for r in asked.heeded(state)}
+        prompt = next((i for i, r in enumerate(rows) if place(r) in heeded and gains[i] >= gains[0] + _PROMPT), None)
+        if prompt is not None:
+            rows, gains = rows[prompt : prompt + 1], gains[prompt : prompt + 1]
         considered: list[Option] = []
         improve_lesson = self._lesson(posterior, open_, rows[:12], pending, seed)
         # Of points that promise about the same improvement, the one that teaches most.
@@ -117,7 +123,7 @@ class TheoryPolicy:
         gain = float(np.exp(gains[at]))
         option = _option("improve", posterior, rows[at], float(improve_lesson.total[at]), gain)
         considered.append(option)
-        wants = self._wants_to_learn(state, budget)
+        wants = prompt is None and self._wants_to_learn(state, budget)
         if wants and (away := abroad(self.beliefs, posterior, open_, pending, budget.trials, seed)) is not None:
             return replace(away, considered=tuple(considered))
         learn = self._best_lesson(posterior, open_, pending, seed, budget, score, asked)

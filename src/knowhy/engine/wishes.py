@@ -8,11 +8,13 @@ import numpy as np
 
 from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior
-from knowhy.engine.standing import slots
+from knowhy.engine.standing import slots, sway
 from knowhy.errors import SpaceError
 from knowhy.model.space import same_point
+from knowhy.model.state import State
 
 _ROUNDING = 2e-6
+_SAY = 0.5
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Wished:
         """Who asked for ``row`` (to six digits, as values are written); "engine" where nobody did."""
         close = (by for mine, by in zip(self.rows, self.by, strict=True) if np.abs(mine - row).max() < _ROUNDING)
         return next(close, "engine")
+
+    def heeded(self, state: State) -> Array:
+        """The rows of those whose record has earned them a say (see ``standing``)."""
+        return self.rows[[sway(state, by) >= _SAY for by in self.by]] if len(self.rows) else self.rows
 
     def among(self, rows: Array) -> Array:
         """``rows`` and those that were asked for."""
