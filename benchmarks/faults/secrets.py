@@ -152,7 +152,8 @@ def _theorist(base: Path, environment: Mapping[str, str]) -> str:
 
     with serving(brain) as server:
         env = {**environment, **server.environment()}
-        words = ["run", "train.py", "--metric", "val_loss", "--minimize", "--trials", "5", "--workers", "1"]
+        # Of a few trials, a study would be over before anybody is asked.
+        words = ["run", "train.py", "--metric", "val_loss", "--minimize", "--trials", "40", "--workers", "1"]
         words += ["--theorist", "compatible:m", "--study", "told", "--env", "WANDB_API_KEY", "--", *ARGUMENTS]
         ran = subprocess.run(
             [sys.executable, "-m", "knowhy", *words], cwd=base, env=env, capture_output=True, text=True, check=False

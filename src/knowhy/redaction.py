@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -84,6 +85,16 @@ def redact_arguments(words: Iterable[str]) -> tuple[str, ...]:
             result.append(redact(word))
         hide_next = not equals and bool(_OPTION.fullmatch(word))
     return tuple(result)
+
+
+def redact_command(command: str) -> str:
+    """A command line as it may be kept or shown; what cannot be split is only searched."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return redact(command)
+    safe = redact_arguments(words)
+    return command if safe == tuple(words) else shlex.join(safe)
 
 
 @lru_cache(maxsize=4)

@@ -15,6 +15,7 @@ from knowhy.model.exclusion import Exclusion
 from knowhy.model.patch import PATCH_ROLE, Patch
 from knowhy.model.space import Point, Scalar
 from knowhy.model.state import State
+from knowhy.redaction import redact
 from knowhy.subjects.repo import branch
 from knowhy.subjects.repo.hunks import unified
 from knowhy.subjects.repo.store import Home
@@ -83,7 +84,7 @@ class Patches:
         taken = [*(p.name for p in self._state().space), *self._desk.shelf()]
         chosen = name or name_for(target or "patch", taken)
         waits = not self._state().name
-        accepted = self._desk.accept(text, because, chosen, repo=repo, target=target, by=by)
+        accepted = self._desk.accept(text, redact(because), chosen, repo=repo, target=target, by=by)
         if accepted.events:
             self._append(accepted.events)
         return Added(accepted.patch, accepted.exclusions, accepted.bound, waits)

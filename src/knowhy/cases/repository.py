@@ -17,7 +17,7 @@ from knowhy.model.exclusion import Exclusion
 from knowhy.model.patch import PATCH_ROLE, Patch, PatchForm
 from knowhy.model.space import Condition, Parameter, Scalar, Space
 from knowhy.model.state import State
-from knowhy.redaction import HIDDEN, redact_arguments, remember
+from knowhy.redaction import HIDDEN, redact_command, remember
 from knowhy.subjects.repo import contract, literals, neighbours
 from knowhy.subjects.repo.scope import Scope
 from knowhy.subjects.repo.store import Home, Store
@@ -125,7 +125,7 @@ class Desk:
             "sha256": tree,
             "commit": home.head(),
             "dirty": dirty,
-            "command": _kept(repo.command),
+            "command": redact_command(repo.command),
             "edit": "\n".join(repo.edit),
             "protect": "\n".join(repo.protect),
             "writes": "\n".join(repo.writes),
@@ -149,7 +149,11 @@ class Desk:
             )
         if HIDDEN in str(told.get("command")) and not repo.command:
             raise UsageError("the study's command held a secret, which is not kept", "say --command again")
-        asked = {"command": _kept(repo.command), "edit": "\n".join(repo.edit), "protect": "\n".join(repo.protect)}
+        asked = {
+            "command": redact_command(repo.command),
+            "edit": "\n".join(repo.edit),
+            "protect": "\n".join(repo.protect),
+        }
         for key, value in asked.items():
             if value and value != told.get(key):
                 raise StudyMismatchError(
@@ -282,16 +286,6 @@ def _joined(space: Space, subject: RepoSubject, patch: Patch) -> tuple[Space, li
     for exclusion in exclusions:
         space = space.with_exclusion(exclusion)
     return space, changes
-
-
-def _kept(command: str) -> str:
-    """``command`` as the journal may hold it: without what looks like a secret."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return command  # refused where it is to be run
-    safe = redact_arguments(words)
-    return command if safe == tuple(words) else shlex.join(safe)
 
 
 def dropped(state: State, name: str, reason: str) -> ParameterChanged:

@@ -8,6 +8,7 @@ from knowhy.errors import MetricError
 from knowhy.faces.repositories import recognised, repo_of
 from knowhy.faces.running import carry_out
 from knowhy.faces.text import one_line
+from knowhy.redaction import redact_command
 from knowhy.settings.options import Settings
 from knowhy.study import Study
 
@@ -29,8 +30,6 @@ def begin_repo(settings: Settings) -> None:
             click.echo(f"{settings.name}: {said.told}", err=True)
         goals = ", ".join(f"{o.direction} {o.metric}" for o in study.objectives)
         patches = ", ".join(one_line(name) for name in study.desk.shelf())
-        click.echo(
-            f"{settings.name}: {goals} of {one_line(whole.command)}; patches: {patches or 'none (knowhy patch add)'}",
-            err=True,
-        )
+        command = one_line(redact_command(whole.command))
+        click.echo(f"{settings.name}: {goals} of {command}; patches: {patches or 'none (knowhy patch add)'}", err=True)
     carry_out(study, settings, repo, None)
