@@ -79,10 +79,10 @@ def perform(task: Round) -> Result:
 
 
 def _locked(home: Path) -> bool:
-    """Whether somebody keeps SQLite's lock, as a controller does that was stopped within a commit."""
+    """Whether somebody keeps SQLite's lock, as a controller does that was stopped within a commit, or a read."""
     with closing(sqlite3.connect(home / "study" / "journal.db", timeout=0.1, isolation_level=None)) as connection:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN EXCLUSIVE")
             connection.execute("ROLLBACK")
         except sqlite3.OperationalError:
             return True

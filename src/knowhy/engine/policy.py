@@ -191,8 +191,7 @@ class TheoryPolicy:
     def _wants_to_learn(self, state: State, budget: Budget) -> bool:
         """Whether learning is behind its share, which falls over the budget."""
         made = [t.proposal for t in state.trials.values()]
-        # What is spread out at the start, before there is a choice, does not count.
-        learned = sum(p.purpose == "learn" and p.expected_bits > 0 for p in made)
+        learned = sum(p.purpose == "learn" for p in made)
         improved = sum(p.purpose == "improve" for p in made)
         progress = _progress(state, budget)
         target = learning_share(progress)
