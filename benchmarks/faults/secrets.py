@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.theorists.server import Asked, Calls, Said, Text, serving
@@ -72,17 +72,7 @@ def leaks(base: Path, *, everywhere: bool = False) -> list[str]:
     said = ""
 
     def knowhy(*words: str) -> str:
-        ran = subprocess.run(
-            [sys.executable, "-m", "knowhy", *words],
-            cwd=base,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if ran.returncode not in (0, 2):
-            raise AssertionError(ran.stderr)
-        return ran.stdout + ran.stderr
+        return _says(words, base, environment)
 
     # The first run ends with an error message that carries the end of a log.
     broken = SCRIPT.replace("WIDTH > 16", "WIDTH > 1")
@@ -122,6 +112,21 @@ def leaks(base: Path, *, everywhere: bool = False) -> list[str]:
     if not failed or "val_loss" not in said:
         raise AssertionError("the study did not do what was wanted of it")
     return found
+
+
+def _says(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
+    """What a command prints, errors that are told included."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "knowhy", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode not in (0, 2):
+        raise AssertionError(ran.stderr)
+    return ran.stdout + ran.stderr
 
 
 def _agent(base: Path, environment: Mapping[str, str]) -> str:
@@ -183,17 +188,7 @@ def _repository(base: Path, environment: Mapping[str, str]) -> list[str]:
         ["report", "--format", "md"],
         ["patch", "list"],
     ):  # fmt: skip
-        ran = subprocess.run(
-            [sys.executable, "-m", "knowhy", *words],
-            cwd=repo,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if ran.returncode not in (0, 2):
-            raise AssertionError(ran.stderr)
-        said += ran.stdout + ran.stderr
+        said += _says(words, repo, environment)
     log = subprocess.run([*git, "log", "--all", "-p"], cwd=repo, check=True, capture_output=True).stdout
     found = [f"{c}: output of a repository's study, or its branch" for c in _canaries(said.encode() + log)]
     for path in sorted((repo / ".knowhy").rglob("*")):

@@ -11,6 +11,7 @@ Williams 2006, section 5 (gradients); Ionides 2008 (truncated importance weights
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,14 +117,18 @@ class Target:
         packed = family.distances(data.rows, data.rows)[:, self.columns, self.rows]
         self.slopes: Slopes = family.slopes(packed)
 
-    def __call__(self, theta: Array) -> tuple[float, Array]:
-        """The negative log posterior at ``theta``, and its gradient."""
+    def _factor(self, theta: Array, noise: float) -> tuple[Array, Callable[[], Array]]:
+        """The factor of the covariance at ``theta``, and its derivatives, packed; raises LinAlgError."""
         k, derivatives = self.slopes(theta[1:])
-        noise = np.exp(2.0 * theta[0])
         k = k + CONSTANT
         k[self.diagonal] += self.data.variance(noise) + JITTER
+        return cholesky(dtpttr(self.n, k, uplo="L")[0]), derivatives
+
+    def __call__(self, theta: Array) -> tuple[float, Array]:
+        """The negative log posterior at ``theta``, and its gradient."""
+        noise = float(np.exp(2.0 * theta[0]))
         try:
-            low = cholesky(dtpttr(self.n, k, uplo="L")[0])
+            low, derivatives = self._factor(theta, noise)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros_like(theta)
         alpha = solve(low, self.data.values)
@@ -138,12 +143,9 @@ class Target:
 
     def curvature(self, theta: Array) -> Array:
         """The expected second derivative of the negative log posterior at ``theta``; positive definite."""
-        k, derivatives = self.slopes(theta[1:])
-        noise = np.exp(2.0 * theta[0])
-        k = k + CONSTANT
-        k[self.diagonal] += self.data.variance(noise) + JITTER
+        noise = float(np.exp(2.0 * theta[0]))
         try:
-            low = cholesky(dtpttr(self.n, k, uplo="L")[0])
+            low, derivatives = self._factor(theta, noise)
         except np.linalg.LinAlgError:
             return np.diag(1.0 / self.sd**2)
         changes = np.zeros((len(theta), self.n, self.n))
@@ -156,11 +158,17 @@ class Target:
         return np.asarray(0.5 * (flat @ turned.T) + np.diag(1.0 / self.sd**2))
 
 
+def covariances(family: Family, thetas: Array, data: Data, distances: Array) -> Array:
+    """The covariance of the values of ``data``, noise and mean included, under each of ``thetas`` (noise first)."""
+    k = family.covariances(thetas[:, 1:], distances) + CONSTANT
+    k[:, np.arange(len(data)), np.arange(len(data))] += data.variance(np.exp(2.0 * thetas[:, :1])) + JITTER
+    return np.asarray(k)
+
+
 def _log_likelihoods(family: Family, thetas: Array, distances: Array, data: Data) -> Array:
     """The log likelihood under each of ``thetas``; -inf where the covariance is not positive definite."""
-    n, values = len(data), data.values
-    k = family.covariances(thetas[:, 1:], distances) + CONSTANT
-    k[:, np.arange(n), np.arange(n)] += data.variance(np.exp(2.0 * thetas[:, :1])) + JITTER
+    values = data.values
+    k = covariances(family, thetas, data, distances)
     out = np.full(len(thetas), -np.inf)
     for i, each in enumerate(k):
         low, info = dpotrf(each.T, lower=1, clean=0, overwrite_a=1)

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from knowhy.engine.encoding import Array
-from knowhy.engine.fitting import CONSTANT, JITTER, Data, Fit, cholesky, solve
+from knowhy.engine.fitting import Data, Fit, cholesky, covariances, solve
 
 FEWEST = 12
 PLAIN = 0.7  # prior probability that noise is the same everywhere
@@ -54,10 +54,8 @@ class Loudness:
 def residuals(fit: Fit, data: Data) -> tuple[Array, Array, float]:
     """Leave-one-out residuals under the mode of ``fit``, the variances of the model there, and that of the noise."""
     family, theta = fit.family, fit.mode
-    k = family.covariances(theta[None, 1:], family.distances(data.rows, data.rows))[0] + CONSTANT
     noise = float(np.exp(2.0 * theta[0]))
-    k.flat[:: len(data) + 1] += noise + (0.0 if data.extra is None else data.extra) + JITTER
-    low = cholesky(k)
+    low = cholesky(covariances(family, theta[None], data, family.distances(data.rows, data.rows))[0])
     inverse = solve(low, np.eye(len(data)))
     spread = 1.0 / np.diag(inverse)
     return solve(low, data.values) * spread, np.maximum(spread - noise, 0.0), noise

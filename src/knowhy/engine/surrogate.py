@@ -19,10 +19,10 @@ import numpy as np
 from knowhy.engine.encoding import Array
 from knowhy.engine.fitting import (
     CONSTANT,
-    JITTER,
     Data,
     Fit,
     cholesky,
+    covariances,
     half_solve,
     log_likelihood,
     prior,
@@ -56,9 +56,7 @@ class Particle:
 
 def _factors(family: Family, thetas: Array, data: Data, distances: Distances) -> Iterator[tuple[Array, Array]]:
     """For each of ``thetas``, the factor of the covariance of ``data``, and what solves for its values."""
-    k = family.covariances(thetas[:, 1:], distances(family)) + CONSTANT
-    k[:, np.arange(len(data)), np.arange(len(data))] += data.variance(np.exp(2.0 * thetas[:, :1])) + JITTER
-    for each in k:
+    for each in covariances(family, thetas, data, distances(family)):
         low = cholesky(each)
         yield low, solve(low, data.values)
 
