@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.optimisation import summary
-from benchmarks.optimisation.catalogue import PROBLEMS
+from benchmarks.optimisation.catalogue import COCO, PROBLEMS
 from benchmarks.optimisation.runs import ALL, STRATEGIES, Task, perform
 from benchmarks.studies import run_missing
 
@@ -23,7 +23,9 @@ def parse_arguments() -> argparse.Namespace:
     form.add_argument("--quick", action="store_true", help="six problems, three seeds, 30 and 50 trials: some minutes")
     form.add_argument("--full", action="store_true", help="all problems, ten seeds, 25, 50 and 100 trials: hours")
     parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
-    parser.add_argument("--problems", nargs="+", choices=sorted(PROBLEMS), help="only these")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--problems", nargs="+", choices=sorted(PROBLEMS), help="only these")
+    which.add_argument("--coco", action="store_true", help="the functions of the COCO suites (needs coco-experiment)")
     parser.add_argument("--strategies", nargs="+", choices=ALL, default=list(STRATEGIES))
     parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
     parser.add_argument("--trials", type=int, nargs="+", help="budgets to compare at")
@@ -46,7 +48,8 @@ def tasks(
 
 def main() -> int:
     args = parse_arguments()
-    problems = args.problems or (QUICK if args.quick else tuple(PROBLEMS))
+    own = QUICK if args.quick else tuple(name for name in PROBLEMS if name not in COCO)
+    problems = args.problems or (COCO if args.coco else own)
     budgets = sorted(args.trials or BUDGETS["quick" if args.quick else "full"])
     longest = budgets[-1] if args.quick or args.trials else PEERS_GO_ON
     seeds = args.seeds or (3 if args.quick else 10)
