@@ -11,7 +11,7 @@ from benchmarks.studies import run_missing
 from benchmarks.worlds import summary
 from benchmarks.worlds.catalogue import WORLDS
 from benchmarks.worlds.labels import check
-from benchmarks.worlds.runs import STRATEGIES, Task, perform
+from benchmarks.worlds.runs import LORE, STRATEGIES, Task, perform
 
 QUICK = ("overfitting", "lr_over_batch", "moving_optimum", "memory_boundary", "all_noise", "near_miss")
 
@@ -23,7 +23,7 @@ def parse_arguments() -> argparse.Namespace:
     form.add_argument("--full", action="store_true", help="all worlds, 20 seeds, 48 trials: hours")
     parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
     parser.add_argument("--worlds", nargs="+", choices=sorted(WORLDS), help="only these")
-    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--strategies", nargs="+", choices=(*STRATEGIES, LORE), default=list(STRATEGIES))
     parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
     parser.add_argument("--trials", type=int, help="trials of each study")
     parser.add_argument("--jobs", type=int, default=1, help="studies at a time")

@@ -17,10 +17,13 @@ from knowhy.loop import Limits, run
 from knowhy.model.events import StudyCreated
 from knowhy.model.state import State
 from knowhy.model.theory import Theory
+from knowhy.ports import Theorist
 from knowhy.samplers.classic import ClassicSampler
 from knowhy.samplers.policy import SamplerPolicy
+from knowhy.theorists.builtin import Builtin
 
 STRATEGIES = ("theory", "random", "tpe", "gp")
+LORE = "theory-and-lore"  # as "theory", with the built-in theorist's own theories beside the planted ones
 LIKELY = 0.95
 
 
@@ -81,12 +84,14 @@ def perform(task: Task) -> Result:
     mind = Mind()
     policy = Watched(
         TheoryPolicy(mind.beliefs)
-        if task.strategy == "theory"
+        if task.strategy in ("theory", LORE)
         else SamplerPolicy(task.strategy, ClassicSampler(task.strategy, task.seed)),
         reflects=True,  # the strategies are compared by what the same beliefs make of their data
     )
-    clock = Clock()
-    journal = MemoryJournal(clock)
+    theorists: list[Theorist] = [PlantedTheorist(world.theories)]
+    if task.strategy == LORE:
+        theorists.append(Builtin())
+    journal = MemoryJournal(Clock())
     subject = {"kind": "planted", "world": world.name}
     journal.append([StudyCreated(task.name, (world.objective,), world.space, task.seed, subject, "benchmark")])
     regrets: list[float | None] = []
@@ -101,7 +106,7 @@ def perform(task: Task) -> Result:
         InlineSubject(),
         InlineExecutor(world.observe),
         policy,
-        [PlantedTheorist(world.theories)],
+        theorists,
         mind.beliefs,
         limits=Limits(task.trials),
         folder="",
