@@ -14,8 +14,9 @@ import numpy as np
 from knowhy.engine import design, places
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
-from knowhy.engine.posterior import Posterior, place
+from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import propose
+from knowhy.engine.tried import place
 from knowhy.model.decision import Decision
 from knowhy.model.space import Interval, Point
 from knowhy.model.theory import Bound, Lies, Theory

@@ -218,6 +218,14 @@ def systematic(weights: Array, count: int, offset: float) -> Array:
     return np.minimum(np.searchsorted(np.cumsum(weights), positions), len(weights) - 1)
 
 
+def fitted_at(count: int) -> int:
+    """How many of ``count`` observations the last scheduled fit had: all at first, then each time a fifth more."""
+    at = 1
+    while at + max(1, at // 5) <= count:
+        at += max(1, at // 5)
+    return at
+
+
 def thin(data: Data, keep: int, sign: float, seed: int) -> Data:
     """At most ``keep`` observations: the best quarter, the latest quarter, and a random share of the rest."""
     n = len(data)
