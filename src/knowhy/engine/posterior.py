@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +20,7 @@ from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
 from knowhy.engine.success import Success
-from knowhy.engine.surface import Remembered, Surface
+from knowhy.engine.surface import Response
 from knowhy.engine.tried import Rows, Tried, place, promising
 from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Point, same_point
@@ -34,28 +33,6 @@ SMOOTH, SPARSE, ADDITIVE, QUADRATIC, IDLE, STRUCTURES = 0.25, 0.2, 0.2, 0.15, 0.
 _MOST_POINTS, _FIT_POINTS = 300, 128
 _CONSIDERED = 256
 _CLEARLY, _SPARE = 0.9, 24
-
-
-@dataclass(frozen=True)
-class Response:
-    """One metric under the posterior; ``particles`` is empty before any data."""
-
-    metric: str
-    transform: Transform
-    data: Data
-    particles: tuple[surrogate.Particle, ...]
-    draws: surrogate.Draws
-    noise: float
-    loudness: Loudness | None = None
-
-    def louder(self, rows: Array) -> Array:
-        """The standard deviation of the noise at ``rows`` in units of ``noise``, the usual one; tails count."""
-        return np.ones(len(rows)) if self.loudness is None else self.loudness.sd(rows)
-
-    @cached_property
-    def surface(self) -> Surface:
-        """What predicates need of it."""
-        return Surface(Remembered(self.draws), self.transform, self.noise, self.draws.origin)
 
 
 class Posterior:
@@ -95,6 +72,7 @@ class Posterior:
         self._responses: dict[str, Response] = {}
         self._priors: dict[str, Response] = {}
         self._looks: dict[str, list[Look]] = {}
+        self._units: dict[str, Transform] = {}
         self._at_candidates: dict[str, tuple[Array, Array]] = {}
 
     @property
@@ -110,7 +88,8 @@ class Posterior:
         """Encoded ``points``."""
         return self.encoder.encode(points)
 
-    def _known_rows(self, points: Sequence[Point]) -> Array:
+    def trial_rows(self, points: Sequence[Point]) -> Array:
+        """Encoded ``points`` of trials, each the very object that the trial has."""
         return self._rows(self.encoder, points)
 
     @cached_property
@@ -133,7 +112,11 @@ class Posterior:
 
     def units(self, metric: str) -> Transform:
         """The transform of ``metric`` (the identity while it is unknown)."""
-        values = self._values(metric)
+        if metric not in self._units:
+            self._units[metric] = self._transform(metric, self._values(metric))
+        return self._units[metric]
+
+    def _transform(self, metric: str, values: Array) -> Transform:
         if not len(values):
             return IDENTITY
         head = values[: fitted_at(len(values))]
@@ -169,7 +152,7 @@ class Posterior:
             return self.prior(metric)
         values = np.array([look.value for look in found])
         seen, transform = fitted_at(len(found)), self.units(metric)
-        rows = self._known_rows([look.point for look in found])
+        rows = self.trial_rows([look.point for look in found])
         data = Data(rows, transform.forward(values), extra=variances(found, transform))
         return self._build(metric, transform, data, seen, self.families)
 
@@ -233,7 +216,7 @@ class Posterior:
         """Where trials succeed; None while none has failed and nobody has said when they do."""
         if not self.failed and not self.limits:
             return None
-        rows = self._known_rows([t.proposal.point for t in self._ended])
+        rows = self.trial_rows([t.proposal.point for t in self._ended])
         kinds = [t.failure.kind if isinstance(t, Failed) else None for t in self._ended]
         return Success(self.encoder, rows, kinds, self.limits, DRAWS, self._seed("failure"))
 
@@ -267,7 +250,7 @@ class Posterior:
 
     @cached_property
     def _tried(self) -> Tried:
-        return Tried(self.completed, self._known_rows([t.proposal.point for t in self.completed]))
+        return Tried(self.completed, self.trial_rows([t.proposal.point for t in self.completed]))
 
     @cached_property
     def candidates(self) -> tuple[list[Completed], Array]:
@@ -275,7 +258,7 @@ class Posterior:
 
         Of very many, those that promise most: by the heaviest model, or by what was measured.
         """
-        trials, rows = self._tried.distinct(self.state.constraints)
+        index, trials, rows = self._tried.distinct(self.state.constraints)
         if len(trials) <= _CONSIDERED:
             return trials, rows
         expected, measured = np.zeros((2, len(trials), len(self.state.objectives)))
@@ -285,10 +268,10 @@ class Posterior:
             if response.particles:
                 heaviest = max(response.particles, key=lambda p: p.log_weight)
                 expected[:, i] = o.sign * surrogate.means([heaviest], response.data, rows)[1][0]
-        index = promising(expected, measured, _CONSIDERED)
         verified = {place(r) for r in self.rows([c.treatment for c in self.state.contrasts.values() if not c.theory])}
-        index = np.union1d(index, np.flatnonzero([place(r) in verified for r in rows]))
-        return [trials[i] for i in index], rows[index]
+        held = np.flatnonzero([self._tried.places[i] in verified for i in index])
+        chosen = np.union1d(promising(expected, measured, _CONSIDERED), held)
+        return [trials[i] for i in chosen], rows[chosen]
 
     def at_candidates(self, metric: str) -> tuple[Array, Array]:
         """Mean and standard deviation of ``metric`` at the ``candidates``, as ``expected`` has them."""

@@ -88,8 +88,8 @@ class Tried:
                 repeated.setdefault(where, set()).add(t.observation.metrics[metric])
         return bool(repeated) and all(len(v) == 1 for v in repeated.values())
 
-    def distinct(self, constraints: Sequence[Constraint]) -> tuple[list[Completed], Array]:
-        """The first trial of each configuration that keeps the ``constraints``, by number, and their rows."""
+    def distinct(self, constraints: Sequence[Constraint]) -> tuple[list[int], list[Completed], Array]:
+        """The first trial of each configuration that keeps the ``constraints``, by number: where, which, and rows."""
         numbers = [t.proposal.trial for t in self._completed]
         first: dict[bytes, int] = {}
         for i in sorted(range(len(numbers)), key=numbers.__getitem__):
@@ -97,7 +97,7 @@ class Tried:
             if all(c.metric in metrics and c.holds(metrics[c.metric]) for c in constraints):
                 first.setdefault(self.places[i], i)
         index = list(first.values())
-        return [self._completed[i] for i in index], self._rows[index]
+        return index, [self._completed[i] for i in index], self._rows[index]
 
 
 def promising(expected: Array, measured: Array, keep: int) -> Index:
