@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks.decision.subject import OBJECTIVE, SPACE, observe, points
 from benchmarks.studies import Clock, Result
 from knowhy import reflection
+from knowhy.engine.fitting import fitted_at
 from knowhy.engine.mind import Mind
 from knowhy.engine.policy import TheoryPolicy
-from knowhy.engine.posterior import fitted_at
 from knowhy.journal.memory import MemoryJournal
 from knowhy.model.decision import Budget
 from knowhy.model.events import Event, RunStarted, StudyCreated, TrialCompleted, TrialProposed, TrialStarted

@@ -16,6 +16,7 @@ from knowhy.engine.fitting import Fit
 from knowhy.engine.information import binary_entropy
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import Answer, Bits, Judge
+from knowhy.engine.tried import Rows
 from knowhy.errors import SentenceError, SpaceError
 from knowhy.model.events import BeliefsUpdated, Verdict
 from knowhy.model.observation import SAYS_NOTHING
@@ -38,7 +39,9 @@ class Beliefs:
     def __init__(self) -> None:
         """Start with empty caches."""
         self._posteriors: dict[tuple[object, ...], Posterior] = {}
+        self._latest: Posterior | None = None
         self._fits: dict[tuple[object, ...], Fit] = {}
+        self._rows = Rows()
         self._judges: dict[tuple[object, ...], Judge] = {}
         self._bits: dict[tuple[object, ...], Bits] = {}
         self._structured: dict[tuple[object, ...], tuple[list[Structural], frozenset[str]]] = {}
@@ -47,6 +50,9 @@ class Beliefs:
 
     def posterior(self, state: State, extra: Iterable[str] = (), structures: Iterable[Structural] = ()) -> Posterior:
         """The posterior after the trials of ``state``."""
+        plain = not extra and not structures
+        if plain and self._latest is not None and self._latest.state is state:
+            return self._latest  # asked about every theory in turn: comparing the trials is what would take time
         found, named = self._structures(state)
         wanted = set(named)
         new = [c for c in structures if c not in found]
@@ -63,7 +69,7 @@ class Beliefs:
                 self._fits = dict(list(self._fits.items())[-_REMEMBERED // 2 :])
             for old in list(self._posteriors)[:-3]:
                 self._forget(self._posteriors.pop(old))
-            self._posteriors[key] = Posterior(state, found, known, self._fits)
+            self._posteriors[key] = Posterior(state, found, known, self._fits, self._rows)
         posterior = self._posteriors[key]
         if posterior.state is not state:
             # The same trials, but theories or contrasts may have joined since: what rests on them is asked again.
@@ -71,6 +77,8 @@ class Beliefs:
             posterior.state = state
             if not same and posterior.__dict__.pop("incumbent", None) is not posterior.incumbent:
                 self._forget(posterior)
+        if plain:
+            self._latest = posterior
         return posterior
 
     def _forget(self, posterior: Posterior) -> None:
@@ -235,7 +243,7 @@ def known_metrics(state: State) -> tuple[str, ...]:
     names = dict.fromkeys(o.metric for o in state.objectives)
     names.update(dict.fromkeys(c.metric for c in state.constraints))
     for t in state.trials.values():
-        if isinstance(t, Completed):
+        if isinstance(t, Completed) and not t.observation.metrics.keys() <= names.keys():
             names.update(dict.fromkeys(t.observation.metrics))
     return tuple(names)
 

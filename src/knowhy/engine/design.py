@@ -11,9 +11,10 @@ from knowhy.engine import claims, places
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
 from knowhy.engine.information import failure_information, information, pending_weights
-from knowhy.engine.posterior import Posterior, place
+from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import Bits
 from knowhy.engine.standing import attention
+from knowhy.engine.tried import place
 from knowhy.model.space import Point, Scalar
 from knowhy.model.state import State
 from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Lies, Theory

@@ -275,11 +275,10 @@ def _noise(state: State) -> tuple[Diagnosis, ...]:
     """The seed-to-seed standard deviation, pooled over replicated points, against the spread of all trials."""
     metric = state.objective.metric
     done = [t for t in state.completed if metric in t.observation.metrics]
-    same: dict[frozenset[tuple[str, str, Scalar]], list[Completed]] = {}
+    equal: dict[frozenset[tuple[str, Scalar]], list[Completed]] = {}
     for trial in done:
-        point = frozenset((k, type(v).__name__, v) for k, v in trial.proposal.point.items())
-        same.setdefault(point, []).append(trial)
-    groups = list(same.values())
+        equal.setdefault(frozenset(trial.proposal.point.items()), []).append(trial)
+    groups = [group for trials in equal.values() for group in _same(trials)]
     repeated = [g for g in groups if len({t.proposal.seed for t in g}) > 1]
     degrees = sum(len(g) - 1 for g in repeated)
     if not degrees:
@@ -298,6 +297,17 @@ def _noise(state: State) -> tuple[Diagnosis, ...]:
             tuple(sorted(_number(t) for g in repeated for t in g)),
         ),
     )
+
+
+def _same(trials: Sequence[Completed]) -> list[list[Completed]]:
+    """``trials`` at points that are equal, by points that are the same: 1, 1.0 and True are equal."""
+    if len(trials) == 1:
+        return [list(trials)]
+    found: dict[frozenset[tuple[str, str]], list[Completed]] = {}
+    for trial in trials:
+        kinds = frozenset((k, type(v).__name__) for k, v in trial.proposal.point.items())
+        found.setdefault(kinds, []).append(trial)
+    return list(found.values())
 
 
 def _stalled(state: State) -> tuple[Diagnosis, ...]:

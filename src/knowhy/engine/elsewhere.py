@@ -14,8 +14,9 @@ import numpy as np
 from knowhy.engine import design, places
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
-from knowhy.engine.posterior import Posterior, place
+from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import propose
+from knowhy.engine.tried import place
 from knowhy.model.decision import Decision
 from knowhy.model.space import Interval, Point
 from knowhy.model.theory import Bound, Lies, Theory
@@ -54,7 +55,7 @@ def abroad(
         return None
     home = posterior.rows([posterior.incumbent.proposal.point])
     since = [t.proposal for n, t in state.trials.items() if n > min(r.theory.after for r in regions)]
-    rows = posterior.rows([p.point for p in since])
+    rows = posterior.trial_rows([p.point for p in since])
     # One step out of the region of the best is no visit: much has to be different.
     apart = (np.abs(rows - home) > _APART).sum(axis=1) >= max(2.0, _MANY * posterior.encoder.groups)
     visits = np.array([apart & places.inside(posterior.encoder, r.bounds, rows) for r in regions])
@@ -153,7 +154,7 @@ def _regions(beliefs: Beliefs, posterior: Posterior) -> list[_Region]:
         bounds = _region(beliefs, posterior, theory)
         if bounds is None or places.inside(posterior.encoder, bounds, home)[0]:
             continue
-        before = posterior.rows([t.proposal.point for n, t in state.trials.items() if n <= theory.after])
+        before = posterior.trial_rows([t.proposal.point for n, t in state.trials.items() if n <= theory.after])
         # Where a good share of the trials had been when it was said, nobody has to go for want of having been there.
         if not len(before) or places.inside(posterior.encoder, bounds, before).mean() < _KNOWN:
             found.append(_Region(theory, bounds, posterior.state.beliefs.get(theory.id, 0.5)))

@@ -37,7 +37,13 @@ class Quadratic:
     def distances(self, rows: Array, others: Array) -> Array:
         """Products of centred columns by group."""
         a, b = 2.0 * rows - 1.0, 2.0 * others - 1.0
-        return np.stack([a[:, s] @ b[:, s].T for s in self.slices]) if self.slices else np.zeros((0, len(a), len(b)))
+        out = np.empty((len(self.slices), len(a), len(b)), dtype=np.result_type(a, b))
+        for g, s in enumerate(self.slices):
+            if s.stop - s.start == 1:
+                np.multiply(a[:, s], b[:, s.start], out=out[g])
+            else:
+                np.matmul(a[:, s], b[:, s].T, out=out[g])
+        return out
 
     def covariances(self, thetas: Array, distances: Array) -> Array:
         """Covariance matrices (particles by rows by others)."""
@@ -67,11 +73,8 @@ class Quadratic:
 
     def variance(self, theta: Array, rows: Array) -> Array:
         """Diagonal of the covariance."""
-        c = 2.0 * rows - 1.0
-        u = sum(
-            (np.exp(2.0 * theta[g]) * np.sum(c[:, s] ** 2, axis=1) for g, s in enumerate(self.slices)),
-            np.zeros(len(rows)),
-        )
+        relevance = np.repeat(np.exp(2.0 * theta[: len(self.slices)]), [s.stop - s.start for s in self.slices])
+        u = (2.0 * rows - 1.0) ** 2 @ relevance
         return np.asarray(u + np.exp(theta[-1]) * u * u)
 
     def basis(self, thetas: Array, rngs: Sequence[np.random.Generator]) -> Features:

@@ -28,6 +28,9 @@ JITTER = 1e-8
 _SAMPLES = 24
 
 
+Index = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+
+
 @dataclass(frozen=True)
 class Data:
     """Rows (n by columns) and standardised values (n).
@@ -49,7 +52,7 @@ class Data:
         """What each value errs by, where ``noise`` is the usual variance of the noise (n, or what n goes with)."""
         return noise * self.louder if self.extra is None else noise * self.louder + self.extra
 
-    def at(self, index: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Data:
+    def at(self, index: Index) -> Data:
         """The observations at ``index``."""
         extra = None if self.extra is None or not self.extra[index].any() else self.extra[index]
         louder = self.louder[index] if isinstance(self.louder, np.ndarray) else self.louder
@@ -218,14 +221,35 @@ def systematic(weights: Array, count: int, offset: float) -> Array:
     return np.minimum(np.searchsorted(np.cumsum(weights), positions), len(weights) - 1)
 
 
+def fitted_at(count: int) -> int:
+    """How many of ``count`` observations the last scheduled fit had: all at first, then each time a fifth more."""
+    at = 1
+    while at + max(1, at // 5) <= count:
+        at += max(1, at // 5)
+    return at
+
+
 def thin(data: Data, keep: int, sign: float, seed: int) -> Data:
-    """At most ``keep`` observations: the best quarter, the latest quarter, and a random share of the rest."""
+    """At most ``keep`` observations: the best quarter, the latest quarter, and a random share of the rest.
+
+    A configuration among the best comes with all its runs: its lucky ones alone would make it look better than it is.
+    """
     n = len(data)
     if n <= keep:
         return data
-    best = np.argsort(sign * data.values)[: keep // 4]
-    fixed = np.union1d(best, np.arange(n - keep // 4, n))
+    best = np.argsort(sign * data.values, kind="stable")[: keep // 4]
+    fixed = np.union1d(_with_replicates(data.rows, best)[: keep // 2], np.arange(n - keep // 4, n))
     rest = np.setdiff1d(np.arange(n), fixed)
     extra = np.random.default_rng([seed, n // 50]).choice(rest, keep - len(fixed), replace=False)
     index = np.sort(np.r_[fixed, extra])
     return data.at(index)
+
+
+def _with_replicates(rows: Array, index: Index) -> Index:
+    """``index``, each followed by what has the same row."""
+    keys = [row.tobytes() for row in np.ascontiguousarray(rows.round(9) + 0.0)]
+    same: dict[bytes, list[int]] = {keys[i]: [] for i in index}
+    for i, key in enumerate(keys):
+        if key in same:
+            same[key].append(i)
+    return np.array([i for members in same.values() for i in members], dtype=np.int64)

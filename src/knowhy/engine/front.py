@@ -13,7 +13,8 @@ import numpy as np
 
 from knowhy.engine.encoding import Array
 from knowhy.engine.hypervolume import on_front
-from knowhy.engine.posterior import Posterior, place
+from knowhy.engine.posterior import Posterior
+from knowhy.engine.tried import place
 from knowhy.errors import MetricError, UsageError
 from knowhy.model.belief import Estimate, Placed
 from knowhy.model.trial import Completed
@@ -96,7 +97,7 @@ def _tried(posterior: Posterior) -> tuple[list[Completed], Array]:
     trials, rows = posterior.candidates
     if len(trials) <= _MOST:
         return trials, rows
-    costs = np.stack([o.sign * posterior.expected(o.metric, rows)[0] for o in posterior.state.objectives], axis=1)
+    costs = np.stack([o.sign * posterior.at_candidates(o.metric)[0] for o in posterior.state.objectives], axis=1)
     beaten = np.array([int(np.sum(np.all(costs <= c, axis=1) & np.any(costs < c, axis=1))) for c in costs])
     index = np.sort(np.argsort(beaten, kind="stable")[:_MOST])
     return [trials[i] for i in index], rows[index]

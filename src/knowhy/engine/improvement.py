@@ -10,6 +10,7 @@ Sources: Jones et al. 1998 (expected improvement); Ament et al. 2023 (its log, f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,9 +22,26 @@ from knowhy.engine.posterior import Posterior
 from knowhy.model.space import Point
 
 _POOL, _ROUNDS, _TOP = 512, 5, 6
+_HEAVY = 0.5  # the share of the mixture by which many rows are judged roughly
+_SIFTED, _NEAR = 64, 48  # rows that are then judged by all of it: of the pool, and of each round of local moves
 _PAIRINGS = 6
 _WAYS, _DRAWS = 48, 96
 _HARDLY = 0.05  # probability of success from which on a configuration is avoided beyond what it costs
+
+
+Score = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What each of some rows promises; ``rough`` is nearly the same at a part of the cost, for choosing among many."""
+
+    exact: Score
+    rough: Score
+
+    def __call__(self, rows: Array) -> Array:
+        """Log expected improvement at ``rows`` (log standard units)."""
+        return self.exact(rows)
 
 
 def believe_pending(
@@ -32,49 +50,56 @@ def believe_pending(
     """Particles and data in which ``rows`` came out as expected."""
     if not len(rows):
         return tuple(particles), data
-    w, means, _ = surrogate.moments(particles, data, rows)
-    grown = data.with_expected(rows, w @ means)
+    w, expected = surrogate.means(particles, data, rows)
+    grown = data.with_expected(rows, w @ expected)
     return surrogate.believe(surrogate.leading(particles), grown), grown
 
 
 def acquisition(
     posterior: Posterior, pending: Sequence[Point], rng: np.random.Generator, tilt: Array | None = None
-) -> Callable[[Array], Array]:
+) -> Acquisition:
     """Log expected improvement (log standard units) times the chances to succeed and to keep the constraints.
 
     ``tilt`` weighs the draws by what proposers hold probable (see ``opinions``).
     """
     waiting = posterior.rows(list(pending)) if pending else np.zeros((0, posterior.encoder.columns))
     several = len(posterior.state.objectives) > 1
-    gain = _several(posterior, waiting, rng) if several else _single(posterior, waiting)
+    exact = _several(posterior, waiting, rng) if several else _single(posterior, waiting, 1.0)
+    rough = exact if several else _single(posterior, waiting, _HEAVY)
 
-    def score(rows: Array) -> Array:
-        success = np.maximum(posterior.success(rows), 1e-9)
-        # What models promise where nothing has ever run is boundless: small hopes count less than their share.
-        out = gain(rows) + np.log(success) + np.log(success / (success + _HARDLY))
-        if tilt is not None:
-            out = out + opinions.favour(posterior, tilt, posterior.candidates[1], rows)
-        for c in posterior.state.constraints:
-            response = posterior.response(c.metric)
-            values = response.transform.back(response.draws(rows))
-            ok = (values <= c.bound) if c.op == "<=" else (values >= c.bound)
-            out = out + np.log((ok.sum(axis=0) + 0.5) / (len(ok) + 1.0))
-        return np.asarray(out)
+    def scored(gain: Score) -> Score:
+        def score(rows: Array) -> Array:
+            success = np.maximum(posterior.success(rows), 1e-9)
+            # What models promise where nothing has ever run is boundless: small hopes count less than their share.
+            out = gain(rows) + np.log(success) + np.log(success / (success + _HARDLY))
+            if tilt is not None:
+                out = out + opinions.favour(posterior, tilt, posterior.candidates[1], rows)
+            for c in posterior.state.constraints:
+                response = posterior.response(c.metric)
+                values = response.transform.back(response.draws(rows))
+                ok = (values <= c.bound) if c.op == "<=" else (values >= c.bound)
+                out = out + np.log((ok.sum(axis=0) + 0.5) / (len(ok) + 1.0))
+            return np.asarray(out)
 
-    return score
+        return score
+
+    whole = scored(exact)
+    return Acquisition(whole, whole if rough is exact else scored(rough))
 
 
-def _single(posterior: Posterior, waiting: Array) -> Callable[[Array], Array]:
+def _single(posterior: Posterior, waiting: Array, share: float) -> Score:
+    """Log expected improvement by the models that make up ``share`` of the mixture."""
     objective = posterior.state.objective
     response = posterior.response(objective.metric)
-    particles, data = believe_pending(response.particles, response.data, waiting)
+    heavy = surrogate.heaviest(response.particles, share)
+    particles, data = believe_pending(heavy, response.data, waiting)
     # What breaks a constraint sets no mark to beat, nor does a trial that may turn out to.
     known = posterior.candidates[1]
     if not posterior.state.constraints:
         known = np.concatenate([known, waiting])
     if not len(known):
         return lambda rows: np.zeros(len(rows))
-    _, tried, _ = surrogate.moments(particles, data, known)
+    _, tried = surrogate.means(particles, data, known)
     best = (objective.sign * tried).min(axis=1)
 
     def gain(rows: Array) -> Array:
@@ -87,7 +112,7 @@ def _single(posterior: Posterior, waiting: Array) -> Callable[[Array], Array]:
     return gain
 
 
-def _several(posterior: Posterior, waiting: Array, rng: np.random.Generator) -> Callable[[Array], Array]:
+def _several(posterior: Posterior, waiting: Array, rng: np.random.Generator) -> Score:
     """Expected gain of hypervolume, averaged over pairings of the models of the objectives."""
     objectives = posterior.state.objectives
     _, tried = posterior.candidates
@@ -102,9 +127,9 @@ def _several(posterior: Posterior, waiting: Array, rng: np.random.Generator) -> 
         models.append(believe_pending(response.particles, response.data, waiting))
     if len(objectives) > 2:
         return _in_directions(posterior, known, rng)
-    at_known = [surrogate.moments(particles, data, known) for particles, data in models]
+    at_known = [surrogate.means(particles, data, known) for particles, data in models]
     # Which models go together: each drawn in proportion to its weight, in an order of its own.
-    picks = [rng.permutation(_systematic(w, _PAIRINGS)) for w, _, _ in at_known]
+    picks = [rng.permutation(_systematic(w, _PAIRINGS)) for w, _ in at_known]
     fronts = []
     for k in range(_PAIRINGS):
         each = [o.sign * m[1][p[k]] for o, m, p in zip(objectives, at_known, picks, strict=True)]
@@ -125,7 +150,7 @@ def _several(posterior: Posterior, waiting: Array, rng: np.random.Generator) -> 
     return gain
 
 
-def _in_directions(posterior: Posterior, known: Array, rng: np.random.Generator) -> Callable[[Array], Array]:
+def _in_directions(posterior: Posterior, known: Array, rng: np.random.Generator) -> Score:
     """Expected gain of hypervolume over draws and directions, for three objectives or more."""
     objectives = posterior.state.objectives
     ways = hypervolume.directions(_WAYS, len(objectives), rng)
@@ -166,7 +191,7 @@ def starts(posterior: Posterior) -> Array:
     objectives, tried = posterior.state.objectives, posterior.candidates[1]
     if not len(tried):
         return tried
-    costs = np.stack([o.sign * posterior.expected(o.metric, tried)[0] for o in objectives], axis=1)
+    costs = np.stack([o.sign * posterior.at_candidates(o.metric)[0] for o in objectives], axis=1)
     if len(objectives) == 1:
         return tried[np.argsort(costs[:, 0])]
     front = np.flatnonzero(hypervolume.on_front(costs))
@@ -177,7 +202,7 @@ def starts(posterior: Posterior) -> Array:
 
 def maximise(
     posterior: Posterior,
-    score: Callable[[Array], Array],
+    score: Score,
     around: Array,
     seed: int,
     rng: np.random.Generator,
@@ -185,25 +210,32 @@ def maximise(
 ) -> tuple[Array, Array]:
     """The best rows found for ``score`` (best first) with their scores: a pool, then local moves around the top.
 
+    An ``Acquisition`` sifts roughly first, so that all models are asked only about rows that promise something.
     ``asked`` are rows that somebody asked for: they are in the pool, and are among the rows returned.
     """
     encoder = posterior.encoder
     pool = [encoder.sample(_POOL * (1 + (encoder.groups > 6)), seed)]
     for start in around[: 3 if len(posterior.state.objectives) == 1 else 5]:
         pool += [encoder.neighbours(start, 48, 0.2, rng), encoder.neighbours(start, 48, 0.05, rng)]
-    if asked is not None and len(asked):
-        pool.append(asked)
-    rows = encoder.snap(np.concatenate(pool))
+    wanted = encoder.snap(np.zeros((0, encoder.columns)) if asked is None else asked)
+    rows = np.concatenate([_sifted(score, encoder.snap(np.concatenate(pool)), _SIFTED), wanted])
     values = score(rows)
-    wanted = slice(len(rows) - (0 if asked is None else len(asked)), None)
-    kept = (rows[wanted], values[wanted])
+    kept = (wanted, values[len(rows) - len(wanted) :])
     for i in range(_ROUNDS):
         top = np.argsort(-values)[:_TOP]
         spread = 0.12 * 0.5**i
         moved = [encoder.neighbours(rows[t], 20, spread, rng) for t in top]
         near = encoder.snap(np.concatenate([*moved, encoder.swaps(rows[top[:3]])]))
+        near = _sifted(score, near, _NEAR)
         rows = np.concatenate([rows[top], near])
         values = np.r_[values[top], score(near)]
     rows, values = np.concatenate([rows, kept[0]]), np.r_[values, kept[1]]
     order = np.argsort(-values)
     return rows[order], values[order]
+
+
+def _sifted(score: Score, rows: Array, keep: int) -> Array:
+    """At most ``keep`` of ``rows``: the best by a rough look, where ``score`` has one."""
+    if not isinstance(score, Acquisition) or len(rows) <= keep or score.rough is score.exact:
+        return rows
+    return np.asarray(rows[np.sort(np.argsort(-score.rough(rows), kind="stable")[:keep])])

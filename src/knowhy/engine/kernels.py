@@ -100,19 +100,32 @@ def covariance(family: Family, theta: Array, distances: Array) -> Array:
 
 def _matern(squares: Array) -> Array:
     """Matern-5/2 of squared distances in units of the length."""
-    s = np.sqrt(5.0 * squares)
-    return np.asarray((1.0 + s + s * s / 3.0) * np.exp(-s))
+    # In place: these are the largest arrays there are, and moving them costs more than the arithmetic.
+    s = 5.0 * squares
+    np.sqrt(s, out=s)
+    k = s * (1.0 / 3.0)
+    k += 1.0
+    k *= s
+    k += 1.0
+    np.negative(s, out=s)
+    np.exp(s, out=s)
+    k *= s
+    return np.asarray(k)
 
 
 def _group_distances(rows: Array, others: Array, slices: Sequence[slice]) -> Array:
     if not slices:
         return np.zeros((0, len(rows), len(others)), dtype=rows.dtype)
     a, b = np.ascontiguousarray(rows.T), np.ascontiguousarray(others.T)
-    squares = a[:, :, None] - b[:, None, :]
-    squares *= squares
-    if all(s.stop - s.start == 1 for s in slices):
-        return squares[slices[0].start : slices[-1].stop]
-    return np.stack([squares[s].sum(axis=0) for s in slices])
+    out = np.empty((len(slices), len(rows), len(others)), dtype=np.result_type(rows, others))
+    for g, s in enumerate(slices):
+        np.subtract(a[s.start, :, None], b[s.start, None, :], out=out[g])
+        out[g] *= out[g]
+        for column in range(s.start + 1, s.stop):
+            more = a[column, :, None] - b[column, None, :]
+            more *= more
+            out[g] += more
+    return out
 
 
 def _frequencies(rng: np.random.Generator, count: int, columns: int) -> Array:

@@ -17,9 +17,10 @@ from knowhy.engine import design, improvement, opinions
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.elsewhere import abroad
 from knowhy.engine.encoding import Array
-from knowhy.engine.posterior import Posterior, place
+from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import improve_reason, learn_reason, propose, repeat_reason, trial_seed
 from knowhy.engine.replicates import Again, again
+from knowhy.engine.tried import place
 from knowhy.engine.verification import verify
 from knowhy.engine.wishes import Wished, wished
 from knowhy.model.decision import Budget, Decision, Option

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +11,7 @@ import numpy as np
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.finite import Idle, Quadratic
-from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit, thin
+from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit, fitted_at, thin
 from knowhy.engine.kernels import Additive, Ard, Family
 from knowhy.engine.looks import Look, looks, variances
 from knowhy.engine.metric_names import goal
@@ -22,7 +20,8 @@ from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
 from knowhy.engine.success import Success
-from knowhy.engine.surface import Remembered, Surface
+from knowhy.engine.surface import Response
+from knowhy.engine.tried import Rows, Tried, place, promising
 from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
@@ -32,37 +31,8 @@ from knowhy.model.trial import Completed, Failed, Stopped, Trial
 DRAWS = 512
 SMOOTH, SPARSE, ADDITIVE, QUADRATIC, IDLE, STRUCTURES = 0.25, 0.2, 0.2, 0.15, 0.05, 0.15
 _MOST_POINTS, _FIT_POINTS = 300, 128
+_CONSIDERED = 256
 _CLEARLY, _SPARE = 0.9, 24
-
-
-def fitted_at(count: int) -> int:
-    """How many of ``count`` observations the last scheduled fit had: all at first, then each time a fifth more."""
-    at = 1
-    while at + max(1, at // 5) <= count:
-        at += max(1, at // 5)
-    return at
-
-
-@dataclass(frozen=True)
-class Response:
-    """One metric under the posterior; ``particles`` is empty before any data."""
-
-    metric: str
-    transform: Transform
-    data: Data
-    particles: tuple[surrogate.Particle, ...]
-    draws: surrogate.Draws
-    noise: float
-    loudness: Loudness | None = None
-
-    def louder(self, rows: Array) -> Array:
-        """The standard deviation of the noise at ``rows`` in units of ``noise``, the usual one; tails count."""
-        return np.ones(len(rows)) if self.loudness is None else self.loudness.sd(rows)
-
-    @cached_property
-    def surface(self) -> Surface:
-        """What predicates need of it."""
-        return Surface(Remembered(self.draws), self.transform, self.noise, self.draws.origin)
 
 
 class Posterior:
@@ -78,13 +48,15 @@ class Posterior:
         structures: Sequence[OnlyThrough | FailsWhen] = (),
         extra: Iterable[str] = (),
         memory: dict[tuple[object, ...], Fit] | None = None,
+        encoded: Rows | None = None,
     ) -> None:
-        """Index the trials; responses are fitted when they are asked for.
+        """Index the trials; responses are fitted when asked for.
 
-        ``memory`` keeps fits between posteriors; what it holds is what would be computed again.
+        ``memory`` and ``encoded`` keep fits and rows between posteriors: what would be computed again.
         """
         self.state = state
         self._memory = {} if memory is None else memory
+        self._rows = encoded or Rows()
         self.structures = tuple(c for c in structures if isinstance(c, OnlyThrough))
         self.limits = tuple(c for c in structures if isinstance(c, FailsWhen))
         ended: list[Trial] = [state.trials[i] for i in state.order]
@@ -100,6 +72,8 @@ class Posterior:
         self._responses: dict[str, Response] = {}
         self._priors: dict[str, Response] = {}
         self._looks: dict[str, list[Look]] = {}
+        self._units: dict[str, Transform] = {}
+        self._at_candidates: dict[str, tuple[Array, Array]] = {}
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -113,6 +87,10 @@ class Posterior:
     def rows(self, points: Sequence[Point]) -> Array:
         """Encoded ``points``."""
         return self.encoder.encode(points)
+
+    def trial_rows(self, points: Sequence[Point]) -> Array:
+        """Encoded ``points`` of trials, each the very object that the trial has."""
+        return self._rows(self.encoder, points)
 
     @cached_property
     def families(self) -> tuple[tuple[Family, float], ...]:
@@ -134,7 +112,11 @@ class Posterior:
 
     def units(self, metric: str) -> Transform:
         """The transform of ``metric`` (the identity while it is unknown)."""
-        values = self._values(metric)
+        if metric not in self._units:
+            self._units[metric] = self._transform(metric, self._values(metric))
+        return self._units[metric]
+
+    def _transform(self, metric: str, values: Array) -> Transform:
         if not len(values):
             return IDENTITY
         head = values[: fitted_at(len(values))]
@@ -170,7 +152,7 @@ class Posterior:
             return self.prior(metric)
         values = np.array([look.value for look in found])
         seen, transform = fitted_at(len(found)), self.units(metric)
-        rows = self.rows([look.point for look in found])
+        rows = self.trial_rows([look.point for look in found])
         data = Data(rows, transform.forward(values), extra=variances(found, transform))
         return self._build(metric, transform, data, seen, self.families)
 
@@ -234,7 +216,7 @@ class Posterior:
         """Where trials succeed; None while none has failed and nobody has said when they do."""
         if not self.failed and not self.limits:
             return None
-        rows = self.rows([t.proposal.point for t in self._ended])
+        rows = self.trial_rows([t.proposal.point for t in self._ended])
         kinds = [t.failure.kind if isinstance(t, Failed) else None for t in self._ended]
         return Success(self.encoder, rows, kinds, self.limits, DRAWS, self._seed("failure"))
 
@@ -267,38 +249,45 @@ class Posterior:
         return {"median": float(np.median(durations)) if durations else 1.0}
 
     @cached_property
-    def candidates(self) -> tuple[list[Completed], Array]:
-        """The first trial of each distinct configuration that keeps the constraints, and their rows."""
-        first: dict[tuple[object, ...], Completed] = {}
-        for t in sorted(self.completed, key=lambda t: t.proposal.trial):
-            if all(
-                c.metric in t.observation.metrics and c.holds(t.observation.metrics[c.metric])
-                for c in self.state.constraints
-            ):
-                first.setdefault(tuple(sorted((k, repr(v)) for k, v in t.proposal.point.items())), t)
-        trials = list(first.values())
-        return trials, self.rows([t.proposal.point for t in trials])
+    def _tried(self) -> Tried:
+        return Tried(self.completed, self.trial_rows([t.proposal.point for t in self.completed]))
 
     @cached_property
+    def candidates(self) -> tuple[list[Completed], Array]:
+        """The first trial of each distinct configuration that keeps the constraints, and their rows.
+
+        Of very many, those that promise most: by the heaviest model, or by what was measured.
+        """
+        index, trials, rows = self._tried.distinct(self.state.constraints)
+        if len(trials) <= _CONSIDERED:
+            return trials, rows
+        expected, measured = np.zeros((2, len(trials), len(self.state.objectives)))
+        for i, o in enumerate(self.state.objectives):
+            measured[:, i] = [o.sign * t.observation.metrics.get(o.metric, o.sign * np.inf) for t in trials]
+            response = self.response(o.metric)
+            if response.particles:
+                heaviest = max(response.particles, key=lambda p: p.log_weight)
+                expected[:, i] = o.sign * surrogate.means([heaviest], response.data, rows)[1][0]
+        verified = {place(r) for r in self.rows([c.treatment for c in self.state.contrasts.values() if not c.theory])}
+        held = np.flatnonzero([self._tried.places[i] in verified for i in index])
+        chosen = np.union1d(promising(expected, measured, _CONSIDERED), held)
+        return [trials[i] for i in chosen], rows[chosen]
+
+    def at_candidates(self, metric: str) -> tuple[Array, Array]:
+        """Mean and standard deviation of ``metric`` at the ``candidates``, as ``expected`` has them."""
+        if metric not in self._at_candidates:
+            self._at_candidates[metric] = self.expected(metric, self.candidates[1])
+        return self._at_candidates[metric]
+
+    @property
     def runs(self) -> Mapping[bytes, int]:
         """How often each configuration has completed, by ``place`` of its row."""
-        return Counter(self._places)
-
-    @cached_property
-    def _places(self) -> tuple[bytes, ...]:
-        """The configuration of each completed trial."""
-        return tuple(place(row) for row in self.rows([t.proposal.point for t in self.completed]))
+        return self._tried.runs
 
     @cached_property
     def deterministic(self) -> bool:
         """Whether configurations that ran on several seeds always gave the very same objective."""
-        values: dict[bytes, set[float]] = {}
-        metric = self.state.objective.metric
-        for t, where in zip(self.completed, self._places, strict=True):
-            if metric in t.observation.metrics:
-                values.setdefault(where, set()).add(t.observation.metrics[metric])
-        repeated = [v for k, v in values.items() if self.runs[k] > 1]
-        return bool(repeated) and all(len(v) == 1 for v in repeated)
+        return self._tried.deterministic(self.state.objective.metric)
 
     @cached_property
     def incumbent(self) -> Completed | None:
@@ -314,7 +303,7 @@ class Posterior:
         if self.deterministic:
             cost = objective.sign * np.array([t.observation.metrics[objective.metric] for t in trials])
         else:
-            mean, sd = self.expected(objective.metric, rows)
+            mean, sd = self.at_candidates(objective.metric)
             cost = objective.sign * mean + 0.1 * sd
         leader = int(np.argmin(cost))
         held = next((c for c in reversed(self.state.contrasts.values()) if not c.theory), None)
@@ -342,8 +331,3 @@ class Posterior:
         failure = success.surface if success else None
         signs = {m: goal(m, self.state.objectives) for m in chosen}
         return Judge(self.encoder, chosen, signs, default, best, failure, self.state.seed)
-
-
-def place(row: Array) -> bytes:
-    """A key for the configuration of an encoded row."""
-    return np.ascontiguousarray(row.round(9) + 0.0).tobytes()

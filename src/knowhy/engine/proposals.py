@@ -6,7 +6,8 @@ import numpy as np
 
 from knowhy.engine import design
 from knowhy.engine.encoding import Array
-from knowhy.engine.posterior import Posterior, place
+from knowhy.engine.posterior import Posterior
+from knowhy.engine.tried import place
 from knowhy.model.space import Point
 from knowhy.model.state import State
 from knowhy.model.trial import Arm, Completed, Predictive, Proposal, Purpose, Stake

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from knowhy.engine.encoding import Array
-from knowhy.engine.posterior import Posterior, place
+from knowhy.engine.posterior import Posterior
+from knowhy.engine.tried import place
 from knowhy.model.space import Point
 from knowhy.model.trial import Completed
 
@@ -51,7 +52,7 @@ def again(posterior: Posterior, new: Array, pending: Sequence[Point]) -> Again |
     waiting = {place(r) for r in posterior.rows(list(pending))} if pending else set()
     objective = posterior.state.objective
     response = posterior.response(objective.metric)
-    mean, _ = posterior.expected(objective.metric, rows)
+    mean, _ = posterior.at_candidates(objective.metric)
     order = np.argsort(objective.sign * mean)[:_RIVALS]
     at = np.concatenate([rows[order], new[None]])
     gains = knowledge_gradients(objective.sign * response.draws(at), response.noise * response.louder(at))

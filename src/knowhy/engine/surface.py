@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array
+from knowhy.engine.fitting import Data
+from knowhy.engine.noise import Loudness
 from knowhy.engine.response import Transform
 
 SMALL = 0.25  # standard deviations of the outcomes: what is smaller matters to nobody (Cohen 1988 calls 0.2 small)
@@ -53,6 +57,28 @@ class Remembered:
         at = np.cumsum([0, *(len(r) for r in new.values())])
         for i, key in enumerate(new):
             self._values[key] = values[:, at[i] : at[i + 1]]
+
+
+@dataclass(frozen=True)
+class Response:
+    """One metric under the posterior; ``particles`` is empty before any data."""
+
+    metric: str
+    transform: Transform
+    data: Data
+    particles: tuple[surrogate.Particle, ...]
+    draws: surrogate.Draws
+    noise: float
+    loudness: Loudness | None = None
+
+    def louder(self, rows: Array) -> Array:
+        """The standard deviation of the noise at ``rows`` in units of ``noise``, the usual one; tails count."""
+        return np.ones(len(rows)) if self.loudness is None else self.loudness.sd(rows)
+
+    @cached_property
+    def surface(self) -> Surface:
+        """What predicates need of it."""
+        return Surface(Remembered(self.draws), self.transform, self.noise, self.draws.origin)
 
 
 def bottoms(curves: Array, positions: Array) -> Array:

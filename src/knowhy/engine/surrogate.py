@@ -35,6 +35,7 @@ Single = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 PRIOR_PARTICLES = 24  # before data they cost no factorisation, and with few of them priors would be rough
 LEADING = 0.99  # the share of the mixture that moments are taken of: the rest are many particles that say little
+_BLOCK = 128
 _HOPELESS = 12.0  # nats behind the best family: its particles would never be drawn
 
 
@@ -57,7 +58,7 @@ class Particle:
 def _factors(family: Family, thetas: Array, data: Data, distances: Distances) -> Iterator[tuple[Array, Array]]:
     """For each of ``thetas``, the factor of the covariance of ``data``, and what solves for its values."""
     for each in covariances(family, thetas, data, distances(family)):
-        low = cholesky(each)
+        low = cholesky(each.T)  # as LAPACK has it, by columns: symmetric, so that it is the same
         yield low, solve(low, data.values)
 
 
@@ -149,9 +150,13 @@ class Draws:
     def __call__(self, at: Array) -> Array:
         """Values at rows ``at`` (draws by points)."""
         single = cast(Array, at.astype(np.float32))  # what takes either precision is typed for one
-        distances = Distances(self.rows, single) if len(self.rows) else None
-        drawn = np.concatenate([b(single, distances) for b in self.blocks])
-        return np.asarray(drawn[self.shuffle], dtype=np.float64)
+        out = np.empty((len(self), len(at)))
+        for start in range(0, len(at), _BLOCK):
+            part = single[start : start + _BLOCK]
+            distances = Distances(self.rows, part) if len(self.rows) else None
+            drawn = np.concatenate([b(part, distances) for b in self.blocks])
+            out[:, start : start + _BLOCK] = drawn[self.shuffle]
+        return out
 
 
 def draw(particles: Sequence[Particle], data: Data, count: int, seed: int) -> Draws:
@@ -203,25 +208,56 @@ def prior_particles(families: Sequence[Family], shares: Sequence[float], seed: i
 
 def leading(particles: Sequence[Particle]) -> list[Particle]:
     """The heaviest particles that together make up nearly all of the mixture, in their order."""
+    return heaviest(particles, LEADING)
+
+
+def heaviest(particles: Sequence[Particle], share: float) -> list[Particle]:
+    """The heaviest particles that together make up ``share`` of the mixture (0 to 1), in their order."""
     weights = np.exp([p.log_weight for p in particles])
     order = np.argsort(-weights)
-    needed = int(np.searchsorted(np.cumsum(weights[order]), LEADING * weights.sum())) + 1
+    needed = int(np.searchsorted(np.cumsum(weights[order]), share * weights.sum())) + 1
     return [particles[i] for i in sorted(order[:needed])]
 
 
 def moments(particles: Sequence[Particle], data: Data, at: Array) -> tuple[Array, Array, Array]:
     """Weights (k), means (k by m) and variances (k by m, without noise) of the mixture at rows ``at``."""
     kept = leading(particles)
-    weights = np.exp([p.log_weight for p in kept])
     means, variances = np.empty((len(kept), len(at))), np.empty((len(kept), len(at)))
-    distances = Distances(data.rows, at)
-    order = {id(p): i for i, p in enumerate(kept)}
-    for members in _by_family(kept):
-        family = members[0].family
-        thetas = np.array([p.theta[1:] for p in members])
-        for p, k in zip(members, family.covariances(thetas, distances(family)) + CONSTANT, strict=True):
-            half = half_solve(p.cholesky, k)
-            i = order[id(p)]
-            means[i] = k.T @ p.alpha
-            variances[i] = family.variance(p.theta[1:], at) + CONSTANT - np.einsum("nm,nm->m", half, half)
-    return weights / weights.sum(), means, np.maximum(variances, 1e-10)
+    for i, p, part, k in _crossed(kept, data, at):
+        means[i, part] = k @ p.alpha
+        half = half_solve(p.cholesky, k.T)
+        np.einsum("nm,nm->m", half, half, out=variances[i, part])
+    for i, p in enumerate(kept):
+        variances[i] = p.family.variance(p.theta[1:], at) + CONSTANT - variances[i]
+    return _shares(kept), means, np.maximum(variances, 1e-10)
+
+
+def means(particles: Sequence[Particle], data: Data, at: Array) -> tuple[Array, Array]:
+    """Weights (k) and means (k by m) of the mixture at rows ``at``: what ``moments`` says, at a part of its cost."""
+    kept = leading(particles)
+    out = np.empty((len(kept), len(at)))
+    for i, p, part, k in _crossed(kept, data, at):
+        out[i, part] = k @ p.alpha
+    return _shares(kept), out
+
+
+def _shares(particles: Sequence[Particle]) -> Array:
+    weights = np.exp([p.log_weight for p in particles])
+    return np.asarray(weights / weights.sum())
+
+
+def _crossed(particles: Sequence[Particle], data: Data, at: Array) -> Iterator[tuple[int, Particle, slice, Array]]:
+    """For each particle, by number, and each part of ``at``: the covariance of the part (rows) with ``data``.
+
+    In parts that fit a processor's cache, whatever the number of rows: large arrays cost more to move than to compute.
+    """
+    order = {id(p): i for i, p in enumerate(particles)}
+    groups = [(m[0].family, np.array([p.theta[1:] for p in m]), m) for m in _by_family(particles)]
+    for start in range(0, len(at), _BLOCK):
+        part = slice(start, min(start + _BLOCK, len(at)))
+        distances = Distances(at[part], data.rows)
+        for family, thetas, members in groups:
+            cross = family.covariances(thetas, distances(family))
+            cross += CONSTANT
+            for p, k in zip(members, cross, strict=True):
+                yield order[id(p)], p, part, k

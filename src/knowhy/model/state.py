@@ -92,22 +92,22 @@ class State:
     @property
     def completed(self) -> tuple[Completed, ...]:
         """Trials that ended with numbers, by number."""
-        return tuple(t for _, t in sorted(self.trials.items()) if isinstance(t, Completed))
+        return tuple(t for t in map(self.trials.__getitem__, sorted(self.trials)) if isinstance(t, Completed))
 
     @property
     def failed(self) -> tuple[Failed, ...]:
         """Trials that failed, by number."""
-        return tuple(t for _, t in sorted(self.trials.items()) if isinstance(t, Failed))
+        return tuple(t for t in map(self.trials.__getitem__, sorted(self.trials)) if isinstance(t, Failed))
 
     @property
     def stopped(self) -> tuple[Stopped, ...]:
         """Trials that were stopped early, by number."""
-        return tuple(t for _, t in sorted(self.trials.items()) if isinstance(t, Stopped))
+        return tuple(t for t in map(self.trials.__getitem__, sorted(self.trials)) if isinstance(t, Stopped))
 
     @property
     def pending(self) -> tuple[Waiting | Running, ...]:
         """Trials that are proposed or running, by number."""
-        return tuple(t for _, t in sorted(self.trials.items()) if isinstance(t, (Waiting, Running)))
+        return tuple(t for t in map(self.trials.__getitem__, sorted(self.trials)) if isinstance(t, (Waiting, Running)))
 
     @property
     def finished(self) -> int:

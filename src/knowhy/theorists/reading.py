@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from knowhy.engine.diagnostics import Diagnosis, diagnose
 from knowhy.engine.metric_names import gap_name, metric_kind, partner, split_name
 from knowhy.model.objective import Objective
@@ -210,6 +213,22 @@ class Reading:
         """Active numeric parameters, the most important first."""
         found = [lever for p in self.state.space.active if (lever := self.lever(p)) is not None]
         return tuple(sorted(found, key=lambda lever: -lever.weight))
+
+    @cached_property
+    def positions(self) -> NDArray[np.float64]:
+        """Where completed trials lie between the ends of each lever: 0 to 1, or somewhat outside [trials, levers]."""
+        done = self.state.completed
+        out = np.zeros((len(done), len(self.levers)))
+        for j, lever in enumerate(self.levers):
+            name, default, domain = lever.parameter.name, lever.parameter.default, lever.domain
+            known: dict[float, float] = {}
+            for i, trial in enumerate(done):
+                value = trial.proposal.point.get(name, default)
+                number = float(value) if isinstance(value, (int, float)) else float(lever.start)
+                if number not in known:
+                    known[number] = min(1.5, max(-0.5, domain.to_unit(number)))
+                out[i, j] = known[number]
+        return out
 
     @cached_property
     def ranked(self) -> tuple[Parameter, ...]:

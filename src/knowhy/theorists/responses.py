@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowhy.model.objective import Objective
-from knowhy.model.space import Interval
 from knowhy.theorists.reading import Lever, Reading
 
 Array = NDArray[np.float64]
@@ -37,16 +36,9 @@ class Table:
 
 def table(reading: Reading, objective: Objective) -> Table:
     """The completed trials that have the objective."""
-    levers = reading.levers
-    done = [t for t in reading.state.completed if objective.metric in t.observation.metrics]
-    units = np.zeros((len(done), len(levers)))
-    for j, lever in enumerate(levers):
-        domain = lever.parameter.domain
-        assert isinstance(domain, Interval)
-        for i, trial in enumerate(done):
-            value = trial.proposal.point.get(lever.name, lever.parameter.default)
-            number = float(value) if isinstance(value, (int, float)) else float(lever.start)
-            units[i, j] = min(1.5, max(-0.5, domain.to_unit(number)))
+    levers, every = reading.levers, reading.state.completed
+    index = [i for i, t in enumerate(every) if objective.metric in t.observation.metrics]
+    done, units = [every[i] for i in index], reading.positions[index]
     cost = np.array([objective.sign * t.observation.metrics[objective.metric] for t in done])
     if cost.size >= 4:
         low, high = np.percentile(cost, [25, 75])
