@@ -386,12 +386,12 @@ def test_failures_by_nan_are_blamed_on_steps_before_batches() -> None:
 
 
 def test_overfitting_opens_what_restrains() -> None:
-    requests = [(b, r) for b, now in run("mlp", 30) for r in now if isinstance(r, ParameterRequest)]
+    requests = [(b, b.state.finished, r) for b, now in run("mlp", 30) for r in now if isinstance(r, ParameterRequest)]
     assert requests
-    assert requests[0][1].parameter == "dropout"
-    assert "overfitting" in requests[0][1].reason
-    assert requests[0][0].state.finished >= 2 * 5
-    after = [b.state.finished for b, _ in requests]
+    assert requests[0][2].parameter == "dropout"
+    assert "overfitting" in requests[0][2].reason
+    after = [finished for _, finished, _ in requests]
+    assert after[0] >= 2 * 5
     assert all(two == one or two - one >= 4 for one, two in pairwise(after))
     book = requests[-1][0]
     assert any("dropout" in t.question for t in book.state.theories.values())

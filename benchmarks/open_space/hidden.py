@@ -214,7 +214,8 @@ def parse_arguments() -> argparse.Namespace:
     form.add_argument("--full", action="store_true", help="ten seeds, 60 trials: hours")
     parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
     parser.add_argument("--trainings", nargs="+", choices=sorted(TRAININGS), help="only these")
-    parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
+    parser.add_argument("--seeds", type=int, help="how many seeds")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--trials", type=int, help="trials of each study")
     parser.add_argument("--jobs", type=int, default=1, help="studies at a time")
     return parser.parse_args()
@@ -227,7 +228,7 @@ def main() -> int:
     trials = args.trials or TRIALS[form]
     wanted = [
         Task(name, strategy, seed, trials)
-        for seed in range(args.seeds or SEEDS[form])
+        for seed in range(args.first, args.first + (args.seeds or SEEDS[form]))
         for name in names
         for strategy in STRATEGIES
     ]
