@@ -187,3 +187,33 @@ def test_hostile_commits_run_nothing(root: Path) -> None:
         read_autoresearch(root / "results.tsv", root, "train.py", None, None)
     assert CliRunner().invoke(cli, ["import", "results.tsv"]).exit_code == 2
     assert not (root / "BOOM").exists()
+
+
+def test_a_commit_that_changes_the_seed_only_is_another_run_and_no_change(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        command = ["git", "-c", "user.name=n", "-c", "user.email=n@n", "-C", str(tmp_path), *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    rows = []
+    moves = [
+        ("baseline", 1, 4, 1.0),
+        ("luckier seed", 2, 4, 0.97),
+        ("deeper", 2, 8, 0.5),
+        ("luckiest seed", 3, 8, 0.49),
+    ]
+    moves.append(("deeper still", 3, 16, 0.3))
+    for words, seed, depth, value in moves:
+        (tmp_path / "train.py").write_text(
+            f"import random\nDEPTH = {depth}\nSEED = {seed}\nrandom.seed(SEED)\nprint(random.random() * DEPTH)\n"
+        )
+        git("add", "-A")
+        git("commit", "-q", "-m", words)
+        rows.append(f"{git('rev-parse', '--short=7', 'HEAD')}\t{value}\t1.0\tkeep\t{words}")
+    (tmp_path / "results.tsv").write_text("commit\tval_bpb\tmemory_gb\tstatus\tdescription\n" + "\n".join(rows) + "\n")
+    history, verdicts, _ = read_autoresearch(tmp_path / "results.tsv", tmp_path, "train.py", None, None)
+    assert verdicts is not None
+    assert [c.description for c in verdicts.changes] == ["deeper", "deeper still"]
+    assert verdicts.measured, "two seeds of one program measure the noise"
+    assert sum("only runs" in note and "was kept for it" in note for note in history.notes) == 2
+    assert len({t.settings.get("code") for t in history.trials}) == 1

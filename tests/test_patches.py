@@ -96,6 +96,7 @@ def test_a_study_of_patches_from_the_first_to_the_branch(root: Path) -> None:
         "Settings of the best configuration",
     )
     log = git(root, "log", "--format=%s%n%b", "main..best-of-lab")
+    assert written.run == "", "all settings stand in files"
     assert "Effect on val_bpb near the best configuration" in log
     assert "LEARNING_RATE = 0.2   (was 0.1)" in log
     assert git(root, "diff", "--stat", "best-of-lab~1", "best-of-lab").count("|") == 1

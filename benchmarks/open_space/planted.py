@@ -1,7 +1,7 @@
 """The planted patches: what each changes in ``digits_train.py``, and why somebody would think that it helps.
 
-Some help, some hurt, two help only together, several do nothing (another way to write the same, other luck), one does
-not run, and two change the same lines. What they truly do is measured (``truth``), not asserted.
+Some help, some hurt, two help only together, several do nothing (another way to write the same, other luck), and two
+change the same lines. What they truly do is measured (``truth``), not asserted.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -82,10 +84,12 @@ class PlantedSet:
         return self.train([name for name in self.names if point.get(name) is True], seed)
 
 
-def numbers(printed: str) -> dict[str, float]:
-    """The metrics in what a run printed, one ``name: number`` a line."""
+def printed(run: Callable[[], object]) -> dict[str, float]:
+    """The metrics that ``run`` prints, one ``name: number`` a line."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        run()
     found = {}
-    for line in printed.splitlines():
+    for line in said.getvalue().splitlines():
         name, colon, number = line.partition(": ")
         if colon and " " not in name and " " not in number:
             found[name] = float(number)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from collections.abc import Mapping
 from functools import cache
@@ -13,7 +11,7 @@ from types import CodeType
 import sklearn.datasets
 
 from benchmarks.open_space.planted import PATCHES, TOGETHER
-from benchmarks.open_space.planted_set import PlantedSet, numbers
+from benchmarks.open_space.planted_set import PlantedSet, printed
 
 _HERE = Path(__file__).parent
 _REAL = sklearn.datasets.load_digits
@@ -23,13 +21,10 @@ def execute(code: CodeType, seed: int) -> Mapping[str, float]:
     """Metrics of one run."""
     os.environ["KNOWHY_SEED"] = str(seed)
     real, sklearn.datasets.load_digits = sklearn.datasets.load_digits, _load
-    printed = io.StringIO()
     try:
-        with contextlib.redirect_stdout(printed):
-            exec(code, {"__name__": "__main__"})
+        return printed(lambda: exec(code, {"__name__": "__main__"}))
     finally:
         sklearn.datasets.load_digits = real
-    return numbers(printed.getvalue())
 
 
 def _load(*, return_X_y: bool) -> tuple[object, object]:

@@ -188,7 +188,7 @@ def run_once(
 
 def trial_log(study: Path, number: int) -> Path:
     """Where the trial ``number`` of the study in the folder ``study`` keeps what it printed."""
-    from knowhy.subjects.neighbours import LOG
+    from knowhy.subjects.surroundings import LOG
 
     return study / "trials" / f"{number:05d}" / LOG
 

@@ -136,14 +136,18 @@ def _versions(table: Results, commits: Commits, script: str, notes: list[str]) -
             missing += 1
             continue
         try:
-            parameters = _parameters(source)
+            parameters, code = _read(source)
         except KnowhyError as error:
             notes.append(f"{row.commit} is left out: {error.message[:200]}")
             continue
         before = commits.parent(name)
         parent = place.get(before, last) if before else last
-        found.append(_Version(row, parameters, _rest(source, parameters), parent))
+        found.append(_Version(row, parameters, code, parent))
         place[name] = len(found) - 1
+        before_it = found[parent] if parent is not None else None
+        if before_it is not None and (before_it.code, before_it.values) == (code, found[-1].values):
+            kept = " and was kept for it" if row.status == "keep" else ""
+            notes.append(f"{row.commit} only runs {before_it.row.commit} again{kept}: {row.description}")
         if row.status == "keep":
             last = len(found) - 1
     if missing:
@@ -151,25 +155,27 @@ def _versions(table: Results, commits: Commits, script: str, notes: list[str]) -
     return found
 
 
-def _parameters(source: bytes) -> dict[str, Parameter]:
-    """The literals of a script that may be parameters, whatever discovery would vary from the start."""
+def _read(source: bytes) -> tuple[dict[str, Parameter], str]:
+    """The literals of a script that may be parameters, whatever discovery would vary from the start, and a digest.
+
+    The digest is of the code without these literals, seeds, comments and layout: what differs in its seed only is
+    another run of the same.
+    """
     with tempfile.TemporaryDirectory(prefix="knowhy-commit-") as folder:
         file = Path(folder) / "script.py"
         file.write_bytes(source)
-        return {p.name: p for p in discovered(file).parameters if p.origin.end > p.origin.start}
-
-
-def _rest(source: bytes, parameters: Mapping[str, Parameter]) -> str:
-    """The code without its literals, comments and layout, as a digest."""
+        found = discovered(file)
+    parameters = {p.name: p for p in found.parameters if p.origin.end > p.origin.start}
+    spots = {p.origin: p.name for p in parameters.values()} | dict.fromkeys(found.seeds, "a seed")
     data = source
-    for parameter in sorted(parameters.values(), key=lambda p: -p.origin.start):
-        mark = f" _{zlib.crc32(parameter.name.encode()):08x} ".encode()
-        data = data[: parameter.origin.start] + mark + data[parameter.origin.end :]
+    for spot in sorted((o for o in spots if o.end > o.start), key=lambda o: -o.start):
+        mark = f" _{zlib.crc32(spots[spot].encode()):08x} ".encode()
+        data = data[: spot.start] + mark + data[spot.end :]
     try:
         text = ast.dump(ast.parse(data))
     except (SyntaxError, ValueError, RecursionError):
         text = data.decode("utf-8", "replace")
-    return f"{zlib.crc32(text.encode('utf-8', 'replace')):08x}{len(text)}"
+    return parameters, f"{zlib.crc32(text.encode('utf-8', 'replace')):08x}{len(text)}"
 
 
 def _labels(versions: Sequence[_Version]) -> dict[str, str]:

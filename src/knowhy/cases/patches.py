@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +20,20 @@ from knowhy.redaction import redact
 from knowhy.subjects.repo import branch
 from knowhy.subjects.repo.hunks import unified
 from knowhy.subjects.repo.store import Home
+from knowhy.subjects.repo.subject import Plan
 from knowhy.views import PatchView, words
 
 
 @dataclass(frozen=True)
 class Written:
-    """A branch that was written: its name, and the subject line of each commit, the first first."""
+    """A branch that was written: its name, and the subject line of each commit, the first first.
+
+    ``run`` is the command with the variables and options that no file holds; "" where the files hold all.
+    """
 
     branch: str
     commits: tuple[str, ...]
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,11 +137,12 @@ class Patches:
             raise UsageError("the best configuration is the default: there is nothing to commit", "run more trials")
         home = Home.find(str(state.subject["path"]))
         plans = [(subject.plan(p), message) for p, message in steps]
-        unspliced = [word for plan, _ in plans for word in plan.words]
+        # The last holds all settings; what stands in no file belongs to the command.
+        run = _command(str(state.subject.get("command", "")), plans[-1][0]) if plans[-1][0].words else ""
         files = [({subject.whole(path): data for path, data in plan.files.items()}, message) for plan, message in plans]
-        if unspliced:
+        if run:
             last_files, message = files[-1]
-            files[-1] = (last_files, f"{message}\nAnd on the command line: {' '.join(dict.fromkeys(unspliced))}\n")
+            files[-1] = (last_files, f"{message}\nNo file holds some of these settings. Run it as:\n\n    {run}\n")
         made = branch.write(
             home,
             subject.store,
@@ -144,12 +151,18 @@ class Patches:
             files,
             dirty=bool(state.subject.get("dirty")),
         )
-        return Written(name, made)
+        return Written(name, made, run)
 
     @property
     def home(self) -> Path:
         """The folder under study."""
         return Path(str(self._state().subject.get("path", ".")))
+
+
+def _command(command: str, plan: Plan) -> str:
+    """``command`` as a person would type it, with the variables and options of ``plan``."""
+    variables = [f"{name}={shlex.quote(value)}" for name, value in plan.variables.items()]
+    return " ".join([*variables, command, *(shlex.quote(option) for option in plan.options)])
 
 
 def _message(patch: Patch, view: PatchView, state: State) -> str:

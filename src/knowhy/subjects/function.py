@@ -19,6 +19,7 @@ from knowhy.errors import StorageError, SubjectError, can_pass
 from knowhy.model.job import Job
 from knowhy.model.space import Scalar
 from knowhy.model.trial import Proposal
+from knowhy.subjects.surroundings import LOG, RESULT, environment
 
 _SIGNATURE_HINT = "write it as train(params) or train(params, report), returning a mapping of metrics or a number"
 
@@ -64,21 +65,14 @@ class FunctionSubject:
                 f"trial {proposal.trial} has a value that JSON cannot hold: {error}",
                 "use finite numbers, booleans and strings",
             ) from None
-        result, log = target / "knowhy-result.jsonl", target / "knowhy-log.txt"
         return Job(
             trial=proposal.trial,
             argv=(sys.executable, "-m", "knowhy.execution.worker", "job.json"),
             folder=str(target),
-            result_path=str(result),
-            log_path=str(log),
+            result_path=str(target / RESULT),
+            log_path=str(target / LOG),
             required=tuple(required),
-            env={
-                "KNOWHY_RESULT": str(result),
-                "KNOWHY_SEED": str(proposal.seed),
-                "KNOWHY_TRIAL": str(proposal.trial),
-                "PYTHONPATH": os.pathsep.join(self._search_path()),
-                "PYTHONUNBUFFERED": "1",
-            },
+            env=environment(proposal, target, self._search_path()),
             timeout=self.timeout,
             memory=self.memory,
         )

@@ -6,8 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-RESULT = "knowhy-result.jsonl"
-LOG = "knowhy-log.txt"
+from knowhy.subjects.surroundings import LOG, RESULT
 
 LEFT_OUT = frozenset(
     (".knowhy", ".git", ".hg", ".svn", ".venv", "venv", "__pycache__", "node_modules", ".mypy_cache", ".pytest_cache",

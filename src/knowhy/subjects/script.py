@@ -16,8 +16,9 @@ from knowhy.model.space import Interval, Origin, Parameter, Point, Scalar, Space
 from knowhy.model.trial import Proposal
 from knowhy.redaction import redact_arguments, remember
 from knowhy.subjects.documents import rewrite, write
-from knowhy.subjects.neighbours import LOG, RESULT, lay_out, replace_file
+from knowhy.subjects.neighbours import lay_out, replace_file
 from knowhy.subjects.source import Source, read_literal, same_value, splice, write_literal
+from knowhy.subjects.surroundings import LOG, RESULT, environment
 
 _LARGEST_SEED = 2**32
 
@@ -78,7 +79,7 @@ class ScriptSubject:
             if can_pass(error):
                 raise StorageError(what, "free space or permissions; the same command goes on") from None
             raise SubjectError(what, "see that the files beside the script can be read and copied") from None
-        search = os.pathsep.join(p for p in (str(home), os.environ.get("PYTHONPATH", "")) if p)
+        search = (str(home), os.environ.get("PYTHONPATH", ""))
         return Job(
             trial=proposal.trial,
             argv=(self.python, Path(self.path).name, *self.arguments, *options),
@@ -86,14 +87,7 @@ class ScriptSubject:
             result_path=str(target / RESULT),
             log_path=str(target / LOG),
             required=tuple(required),
-            env={
-                "KNOWHY_RESULT": str(target / RESULT),
-                "KNOWHY_SEED": str(proposal.seed),
-                "KNOWHY_TRIAL": str(proposal.trial),
-                "PYTHONPATH": search,
-                "PYTHONUNBUFFERED": "1",
-                **variables,
-            },
+            env={**environment(proposal, target, search), **variables},
             timeout=self.timeout,
             memory=self.memory,
         )

@@ -100,6 +100,8 @@ def _branch(study: Study, branch: str, point: Point) -> None:
     for subject in written.commits:
         click.echo(f"  {one_line(subject)}", err=True)
     click.echo(f"wrote the branch {written.branch}; nothing is checked out", err=True)
+    if written.run:
+        click.echo(f"no file holds all of its settings; run it as: {one_line(written.run, 2_000)}", err=True)
 
 
 def _write(study: Study, target: Path, point: Point) -> None:

@@ -17,12 +17,12 @@ from knowhy.model.job import Job
 from knowhy.model.patch import PATCH_ROLE, Patch
 from knowhy.model.space import Choices, Parameter, Point, Space
 from knowhy.model.trial import Proposal
-from knowhy.subjects.neighbours import LOG, RESULT
 from knowhy.subjects.repo import hunks, literals, neighbours
 from knowhy.subjects.repo.handed import applied, form_of
 from knowhy.subjects.repo.scope import Scope
 from knowhy.subjects.repo.settings import placed, settings
 from knowhy.subjects.repo.store import Home, Store, remove
+from knowhy.subjects.surroundings import LOG, RESULT, environment
 
 CHECKOUT = "repo"
 
@@ -192,9 +192,9 @@ class RepoSubject:
                 f"cannot lay out trial {proposal.trial} in {folder}: {reason}", "free space or permissions"
             ) from None
         place = checkout / self.home.prefix
-        search = [str(path) for path in (place, place / "src") if path.is_dir()]
         # First on the path, so that a package that is installed from the person's folder is taken from here.
-        found = os.pathsep.join((*search, *filter(None, [os.environ.get("PYTHONPATH", "")])))
+        search = [str(path) for path in (place, place / "src") if path.is_dir()]
+        search.append(os.environ.get("PYTHONPATH", ""))
         return Job(
             trial=proposal.trial,
             argv=(*self._argv(), *plan.options),
@@ -202,15 +202,7 @@ class RepoSubject:
             result_path=str(target / RESULT),
             log_path=str(target / LOG),
             required=tuple(required),
-            env={
-                "KNOWHY_RESULT": str(target / RESULT),
-                "KNOWHY_SEED": str(proposal.seed),
-                "KNOWHY_TRIAL": str(proposal.trial),
-                "PYTHONPATH": found,
-                "PYTHONUNBUFFERED": "1",
-                "PYTHONDONTWRITEBYTECODE": "1",
-                **plan.variables,
-            },
+            env={**environment(proposal, target, search), "PYTHONDONTWRITEBYTECODE": "1", **plan.variables},
             timeout=self.timeout,
             memory=self.memory,
             locked=locked,
