@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -76,6 +77,29 @@ class Guarded(Generic[T]):
             return self._perform(task)
         except Exception as error:
             return error
+
+
+def command(
+    module: str, description: str | None, *, quick: str, full: str, several: bool = True
+) -> argparse.ArgumentParser:
+    """The options that the benchmarks have in common; those for ``several`` studies as well."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    form = parser.add_mutually_exclusive_group(required=True)
+    form.add_argument("--quick", action="store_true", help=quick)
+    form.add_argument("--full", action="store_true", help=full)
+    parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
+    if several:
+        parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
+        parser.add_argument("--jobs", type=int, default=1, help="studies at a time")
+    return parser
+
+
+def written(folder: Path, table: str, summary: object, broken: int) -> int:
+    """Keep ``table`` and ``summary`` in ``folder`` and show the table; the exit code of a command that ends so."""
+    (folder / "table.md").write_text(table)
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1))
+    print(table)
+    return 1 if broken else 0
 
 
 def run_missing(

@@ -19,16 +19,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "redaction": set(),
     "writing": {"errors"},
+    "silence": set(),
     "model": {"errors"},
     "ports": {"model"},
     "engine": {"errors", "model"},
     "views": {"errors", "model", "engine"},
     "theorists": {"errors", "model", "ports", "engine", "views", "redaction"},
     "journal": {"errors", "model"},
-    "samplers": {"errors", "model", "ports"},
+    "samplers": {"errors", "model", "ports", "silence"},
     "subjects": {"errors", "model", "ports", "redaction"},
     "execution": {"errors", "model", "redaction"},
-    "histories": {"errors", "model"},
+    "histories": {"errors", "model", "silence"},
     "demo": set(),
     "settings": {"errors", "model"},
     "reflection": {"errors", "model", "engine", "ports"},
@@ -58,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Libraries that only some rooms may import.
 FENCED: dict[str, set[str]] = {
-    "optuna": {"samplers", "histories", "optuna"},
+    "optuna": {"samplers", "silence", "histories", "optuna"},
     "pydantic_ai": {"theorists"},
     "mcp": {"faces"},
     "ray": {"execution"},

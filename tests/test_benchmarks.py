@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import studies
 from benchmarks.decision import __main__ as decision
 from benchmarks.decision import measure
 from benchmarks.decision.subject import SPACE, observe, points
@@ -256,3 +257,20 @@ def test_the_cost_of_a_decision(
     assert "| 12 | theory |" in shown.out
     waiting = {"trials": 8, "mean_trial": 1.0, "idle": 0.015, "handed": 0.01}
     assert "idle 1.5% of the time" in decision.table(costs, waiting)
+
+
+def test_what_the_commands_of_benchmarks_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = studies.command("benchmarks.x", "About.", quick="little", full="all")
+    told = parser.parse_args(["--full", "--out", str(tmp_path), "--seeds", "3"])
+    assert (told.quick, told.full, told.out, told.seeds, told.jobs) == (False, True, tmp_path, 3, 1)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--out", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        studies.command("benchmarks.x", "", quick="", full="", several=False).parse_args(
+            ["--full", "--out", str(tmp_path), "--seeds", "3"]
+        )
+    assert studies.written(tmp_path, "| a |\n", {"a": [1]}, 0) == 0
+    assert studies.written(tmp_path, "| b |\n", {"a": [2]}, 1) == 1
+    assert (tmp_path / "table.md").read_text() == "| b |\n"
+    assert json.loads((tmp_path / "summary.json").read_text()) == {"a": [2]}
+    assert "| b |" in capsys.readouterr().out

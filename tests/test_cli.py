@@ -30,12 +30,13 @@ from knowhy.model.events import (
     TrialProposed,
     TrialStarted,
 )
-from knowhy.model.objective import Objective
+from knowhy.model.objective import Constraint, Objective
 from knowhy.model.observation import Observation
 from knowhy.model.space import Space, real
 from knowhy.model.state import State, fold
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Proposal
+from knowhy.settings.options import load
 from knowhy.study import Study
 
 TRAIN = """\
@@ -150,6 +151,33 @@ def test_init_lists_what_it_found_and_writes_the_file(here: Path) -> None:
     assert "exists" in refused(call("init", "train.py", "--yes"))
     assert call("init", "train.py", "--yes", "--force", "--metric", "train_loss:max").exit_code == 0
     assert 'train_loss = "maximize"' in (here / "knowhy.toml").read_text()
+
+
+def test_init_writes_what_it_is_told_of_the_run(here: Path) -> None:
+    asked = [
+        *("--trials", "9", "--budget", "30m", "--workers", "3", "--timeout", "2m", "--memory", "4GB", "--seed", "7"),
+        *("--strategy", "theory", "--stop-early", "--constraint", "train_loss < 1e6", "--metric", "val_loss"),
+    ]
+    result = call("init", "train.py", "--yes", *asked)
+    assert result.exit_code == 0, result.output
+    told, written = load({}, {}, here / "knowhy.toml"), (here / "knowhy.toml").read_text()
+    assert (told.trials, told.budget, told.workers, told.seed) == (9, 1800, 3, 7)
+    assert (told.timeout, told.memory, told.stop_early) == (120, 4_000_000_000, True)
+    assert told.constraints == (Constraint("train_loss", "<=", 1e6),)
+    assert [objective.metric for objective in told.objectives] == ["val_loss"]
+    assert "# timeout" not in written
+    assert "# budget" not in written
+    assert "no whole number" in refused(call("init", "train.py", "--yes", "--force", "--trials", "many"))
+    assert "strategy random" in refused(
+        call("init", "train.py", "--yes", "--force", "--stop-early", "--strategy", "random")
+    )
+    lacking = refused(call("init", "train.py", "--yes", "--force", "--constraint", "train_los < 3"))
+    assert "did you mean train_loss?" in lacking
+    assert (here / "knowhy.toml").read_text() == written
+    assert call("init", "train.py", "--yes", "--force", "--no-stop-early").exit_code == 0
+    assert load({}, {}, here / "knowhy.toml").stop_early is False
+    assert call("init", "train.py", "--yes", "--force").exit_code == 0
+    assert load({}, {}, here / "knowhy.toml").stop_early is None
 
 
 def test_init_asks_for_the_objective(here: Path) -> None:

@@ -13,18 +13,20 @@ from typing import Any
 
 from benchmarks.decision import idle
 from benchmarks.decision.measure import STRATEGIES, Task, perform, seconds
-from benchmarks.studies import Result, run_missing
+from benchmarks.studies import Result, command, run_missing, written
 
 LENGTHS = {"quick": (50, 100, 200, 500), "full": (50, 100, 200, 500, 1000, 10_000)}
 GP_LIMIT = 1000  # the time of Optuna's GP grows with the cube: hours at 10,000
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.decision", description=__doc__)
-    form = parser.add_mutually_exclusive_group(required=True)
-    form.add_argument("--quick", action="store_true", help="up to 500 trials: some minutes")
-    form.add_argument("--full", action="store_true", help="up to 10,000 trials")
-    parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
+    parser = command(
+        "benchmarks.decision",
+        __doc__,
+        quick="up to 500 trials: some minutes",
+        full="up to 10,000 trials",
+        several=False,
+    )
     parser.add_argument("--lengths", type=int, nargs="+", help="numbers of trials")
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
     parser.add_argument("--idle-trials", type=int, help="trials of the study with two workers (0: leave out)")
@@ -78,10 +80,7 @@ def main() -> int:
             path.write_text(json.dumps(idle.perform(trials, 2)))
         waiting = json.loads(path.read_text())
     text = table(results, waiting)
-    (args.out / "table.md").write_text(text)
-    (args.out / "summary.json").write_text(json.dumps({"costs": results, "idle": waiting}, indent=1))
-    print(text)
-    return 1 if broken else 0
+    return written(args.out, text, {"costs": results, "idle": waiting}, broken)
 
 
 if __name__ == "__main__":

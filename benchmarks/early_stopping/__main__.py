@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 
 from benchmarks.early_stopping import calibration, summary
 from benchmarks.early_stopping.runs import Task, perform
 from benchmarks.early_stopping.trainings import TRAININGS
-from benchmarks.studies import run_missing
+from benchmarks.studies import command, run_missing, written
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.early_stopping", description=__doc__)
-    form = parser.add_mutually_exclusive_group(required=True)
-    form.add_argument("--quick", action="store_true", help="4 pairs of studies of 40 trials: some minutes")
-    form.add_argument("--full", action="store_true", help="20 pairs of studies of 60 trials for each training")
-    parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
+    parser = command(
+        "benchmarks.early_stopping",
+        __doc__,
+        quick="4 pairs of studies of 40 trials: some minutes",
+        full="20 pairs of studies of 60 trials for each training",
+    )
     parser.add_argument("--trainings", nargs="+", choices=list(TRAININGS), default=list(TRAININGS))
-    parser.add_argument("--seeds", type=int, help="pairs of studies for each training")
     parser.add_argument("--trials", type=int, help="trials of each study")
     parser.add_argument("--curves", type=int, default=80, help="random configurations to measure calibration on")
-    parser.add_argument("--jobs", type=int, default=1)
     return parser.parse_args()
 
 
@@ -37,10 +34,7 @@ def main() -> int:
         path = args.out / f"curves-{name}.jsonl"
         known += calibration.measure(TRAININGS[name], calibration.collect(TRAININGS[name], args.curves, path))
     text = summary.table(rows) + ("\n" + calibration.table(known) if known else "")
-    (args.out / "table.md").write_text(text)
-    (args.out / "summary.json").write_text(json.dumps({"studies": rows, "calibration": known}, indent=1))
-    print(text)
-    return 1 if broken else 0
+    return written(args.out, text, {"studies": rows, "calibration": known}, broken)
 
 
 if __name__ == "__main__":

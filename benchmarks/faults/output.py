@@ -84,6 +84,14 @@ class Tally:
 
     cases: int = 0
     problems: list[str] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def told(self) -> int:
+        """Say what came of it; the exit code of a command that ends so."""
+        for problem in self.problems[:20]:
+            print(problem[:500], file=sys.stderr)
+        print(f"{self.cases} cases in {time.monotonic() - self.started:.0f} s, {len(self.problems)} problems")
+        return 1 if self.problems else 0
 
 
 def text(rng: random.Random) -> bytes:
@@ -290,9 +298,4 @@ def _events(outcomes: Sequence[Outcome]) -> list[Event]:
 
 def main() -> int:
     """Ten thousand outputs and result files, two thousand records, forty reports."""
-    started = time.monotonic()
-    tally = fuzz(10_000, 2_000, 40)
-    for problem in tally.problems[:20]:
-        print(problem[:500], file=sys.stderr)
-    print(f"{tally.cases} cases in {time.monotonic() - started:.0f} s, {len(tally.problems)} problems")
-    return 1 if tally.problems else 0
+    return fuzz(10_000, 2_000, 40).told()

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from benchmarks.objectives import summary
 from benchmarks.objectives.problems import PROBLEMS
 from benchmarks.objectives.runs import STRATEGIES, Task, perform
-from benchmarks.studies import run_missing
+from benchmarks.studies import command, run_missing, written
 
 QUICK = ("forest", "boosting", "elastic_net")
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.objectives", description=__doc__)
-    form = parser.add_mutually_exclusive_group(required=True)
-    form.add_argument("--quick", action="store_true", help="three problems, two seeds, 50 trials: some minutes")
-    form.add_argument("--full", action="store_true", help="all problems, ten seeds, 50 and 100 trials: hours")
-    parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
+    parser = command(
+        "benchmarks.objectives",
+        __doc__,
+        quick="three problems, two seeds, 50 trials: some minutes",
+        full="all problems, ten seeds, 50 and 100 trials: hours",
+    )
     parser.add_argument("--problems", nargs="+", choices=sorted(PROBLEMS), help="only these")
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
-    parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
     parser.add_argument("--trials", type=int, nargs="+", help="budgets to compare at")
-    parser.add_argument("--jobs", type=int, default=1, help="studies at a time")
     return parser.parse_args()
 
 
@@ -42,11 +40,8 @@ def main() -> int:
     results, broken = run_missing(wanted, perform, args.out / "runs", args.jobs)
     made = summary.summarise(results, budgets)
     table = summary.tables(made, results)
-    (args.out / "table.md").write_text(table)
-    (args.out / "summary.json").write_text(json.dumps(made, indent=1))
     (args.out / "chart.vl.json").write_text(json.dumps(summary.chart(results)))
-    print(table)
-    return 1 if broken else 0
+    return written(args.out, table, made, broken)
 
 
 if __name__ == "__main__":

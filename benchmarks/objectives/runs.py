@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +27,7 @@ from knowhy.model.space import Point, Scalar
 from knowhy.model.trial import Completed
 from knowhy.samplers.classic import ClassicSampler
 from knowhy.samplers.policy import SamplerPolicy
+from knowhy.silence import quiet
 from knowhy.theorists.builtin import Builtin
 
 STRATEGIES = ("theory", "tpe", "gp", "nsga2", "random")
@@ -143,17 +143,11 @@ def _nsga2(problem: Trade, task: Task) -> tuple[list[Seen], float]:
         done.append((point, costs))
         return costs or (math.nan, math.nan)
 
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     began = time.perf_counter()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            sampler = NSGAIISampler(population_size=POPULATION, seed=task.seed)
-            study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-            defaults = problem.space.defaults()
-            study.enqueue_trial({p.name: _told(p, defaults[p.name]) for p in problem.space})
-            study.optimize(objective, n_trials=task.trials)
-    finally:
-        optuna.logging.set_verbosity(level)
+    with quiet():
+        sampler = NSGAIISampler(population_size=POPULATION, seed=task.seed)
+        study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+        defaults = problem.space.defaults()
+        study.enqueue_trial({p.name: _told(p, defaults[p.name]) for p in problem.space})
+        study.optimize(objective, n_trials=task.trials)
     return done, time.perf_counter() - began - evaluating

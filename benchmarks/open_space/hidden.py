@@ -7,13 +7,11 @@ TPE on the first space alone and on the full space, at the same number of trials
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from scipy.stats import wilcoxon
 from benchmarks.open_space.trainings import TRAININGS, Training
 from benchmarks.optimisation.peers import incumbents, optimise
 from benchmarks.optimisation.problem import FRESH, Problem
-from benchmarks.studies import Clock, Result, Watched, run_missing
+from benchmarks.studies import Clock, Result, Watched, command, run_missing, written
 from knowhy.engine.mind import Mind
 from knowhy.engine.policy import TheoryPolicy
 from knowhy.execution.inline import InlineExecutor, InlineSubject
@@ -208,16 +206,15 @@ def tables(made: Mapping[str, Any], trials: int) -> str:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.open_space.hidden", description=__doc__)
-    form = parser.add_mutually_exclusive_group(required=True)
-    form.add_argument("--quick", action="store_true", help="three seeds, 40 trials: some minutes")
-    form.add_argument("--full", action="store_true", help="ten seeds, 60 trials: hours")
-    parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
+    parser = command(
+        "benchmarks.open_space.hidden",
+        __doc__,
+        quick="three seeds, 40 trials: some minutes",
+        full="ten seeds, 60 trials: hours",
+    )
     parser.add_argument("--trainings", nargs="+", choices=sorted(TRAININGS), help="only these")
-    parser.add_argument("--seeds", type=int, help="how many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--trials", type=int, help="trials of each study")
-    parser.add_argument("--jobs", type=int, default=1, help="studies at a time")
     return parser.parse_args()
 
 
@@ -235,10 +232,7 @@ def main() -> int:
     results, broken = run_missing(wanted, perform, args.out / "runs", args.jobs)
     made = summarise(results)
     table = tables(made, trials)
-    (args.out / "table.md").write_text(table)
-    (args.out / "summary.json").write_text(json.dumps({"fresh_seeds": len(FRESH), **made}, indent=1))
-    print(table)
-    return 1 if broken else 0
+    return written(args.out, table, {"fresh_seeds": len(FRESH), **made}, broken)
 
 
 if __name__ == "__main__":

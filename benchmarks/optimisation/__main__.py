@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.optimisation import summary
 from benchmarks.optimisation.catalogue import COCO, PROBLEMS
 from benchmarks.optimisation.runs import ALL, STRATEGIES, Task, perform
-from benchmarks.studies import run_missing
+from benchmarks.studies import command, run_missing
 
 QUICK = ("branin", "hartmann6_noisy", "func2c", "svm", "elastic_net", "forest")
 BUDGETS = {"quick": (30, 50), "full": (25, 50, 100)}
@@ -18,18 +17,17 @@ PEERS_GO_ON = 150  # the full form compares 100 trials of theory with more of th
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.optimisation", description=__doc__)
-    form = parser.add_mutually_exclusive_group(required=True)
-    form.add_argument("--quick", action="store_true", help="six problems, three seeds, 30 and 50 trials: some minutes")
-    form.add_argument("--full", action="store_true", help="all problems, ten seeds, 25, 50 and 100 trials: hours")
-    parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
+    parser = command(
+        "benchmarks.optimisation",
+        __doc__,
+        quick="six problems, three seeds, 30 and 50 trials: some minutes",
+        full="all problems, ten seeds, 25, 50 and 100 trials: hours",
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--problems", nargs="+", choices=sorted(PROBLEMS), help="only these")
     which.add_argument("--coco", action="store_true", help="the functions of the COCO suites (needs coco-experiment)")
     parser.add_argument("--strategies", nargs="+", choices=ALL, default=list(STRATEGIES))
-    parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
     parser.add_argument("--trials", type=int, nargs="+", help="budgets to compare at")
-    parser.add_argument("--jobs", type=int, default=1, help="studies at a time")
     return parser.parse_args()
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
-from benchmarks.studies import run_missing
+from benchmarks.studies import command, run_missing
 from benchmarks.worlds import summary
 from benchmarks.worlds.catalogue import WORLDS
 from benchmarks.worlds.labels import check
@@ -17,16 +16,15 @@ QUICK = ("overfitting", "lr_over_batch", "moving_optimum", "memory_boundary", "a
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.worlds", description=__doc__)
-    form = parser.add_mutually_exclusive_group(required=True)
-    form.add_argument("--quick", action="store_true", help="six worlds, two seeds, 40 trials: some minutes")
-    form.add_argument("--full", action="store_true", help="all worlds, 20 seeds, 48 trials: hours")
-    parser.add_argument("--out", type=Path, required=True, help="folder for results; runs found there are kept")
+    parser = command(
+        "benchmarks.worlds",
+        __doc__,
+        quick="six worlds, two seeds, 40 trials: some minutes",
+        full="all worlds, 20 seeds, 48 trials: hours",
+    )
     parser.add_argument("--worlds", nargs="+", choices=sorted(WORLDS), help="only these")
     parser.add_argument("--strategies", nargs="+", choices=(*STRATEGIES, LORE), default=list(STRATEGIES))
-    parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
     parser.add_argument("--trials", type=int, help="trials of each study")
-    parser.add_argument("--jobs", type=int, default=1, help="studies at a time")
     return parser.parse_args()
 
 

@@ -42,6 +42,7 @@ class Launch:
 
     ``script`` is the path of a script, or ``repo`` that of a repository. ``trials`` is a total; ``budget`` and
     ``timeout`` are in seconds, ``memory`` in bytes. With ``only_asked``, what was requested is run and nothing else.
+    With ``stop_early``, trials that are not worth their end are stopped (None: in studies with a fidelity).
     """
 
     script: str
@@ -54,6 +55,7 @@ class Launch:
     memory: int | None = None
     only_asked: bool = False
     repo: str = ""
+    stop_early: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def _run(
         arguments=launch.arguments,
         only_asked=launch.only_asked,
         trust=trust,
+        stop_early=launch.stop_early,
         stop=stop,
     )
 

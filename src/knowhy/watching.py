@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from knowhy.engine import stopping
 from knowhy.engine.beliefs import Beliefs
 from knowhy.model.events import TrialStopped
+from knowhy.model.space import FIDELITY_ROLE
 from knowhy.model.state import State
 from knowhy.model.trial import Running
 from knowhy.ports import Executor
@@ -21,14 +22,16 @@ _FURTHER = 0.04  # of the way so far and this share of it more: a curve that has
 class Watch:
     """Looks at running trials. The beliefs are the thinker's own: to be asked only while nobody thinks."""
 
-    def __init__(self, beliefs: Beliefs, period: float = PERIOD) -> None:
-        """Look at each trial every ``period`` seconds at most."""
-        self._beliefs, self._period = beliefs, period
+    def __init__(self, beliefs: Beliefs, period: float = PERIOD, *, unasked: bool = False) -> None:
+        """Look at each trial every ``period`` seconds at most; where ``unasked``, only in studies with a fidelity."""
+        self._beliefs, self._period, self._unasked = beliefs, period, unasked
         self._looked: dict[int, float] = {}
         self._seen: dict[int, float] = {}
 
     def look(self, state: State, executor: Executor, running: Iterable[int]) -> TrialStopped | None:
         """The first of the ``running`` trials that is to be stopped, None where all go on."""
+        if self._unasked and not any(p.role == FIDELITY_ROLE for p in state.space):
+            return None
         now = time.monotonic()
         due = [n for n in sorted(running) if now - self._looked.get(n, -math.inf) >= self._period]
         if not due or len(state.completed) < stopping.FEWEST_ENDED:

@@ -14,7 +14,7 @@ from knowhy.cases.repository import Repo
 from knowhy.engine.mind import Mind
 from knowhy.errors import UsageError
 from knowhy.loop import Limits, run
-from knowhy.model.space import FIDELITY_ROLE, Scalar
+from knowhy.model.space import Scalar
 from knowhy.model.state import State, fold
 from knowhy.model.trust import Trust
 from knowhy.ports import Executor, Journal, Policy, Subject
@@ -98,13 +98,13 @@ def carry_out(
             watch=watch,
             judged=lambda state: judged(state, mind),
             stop=stop,
-            stopping=Watch(mind.beliefs) if _stops(ran, made, fold(journal.read())) else None,
+            stopping=_watch(ran, made, mind),
         )
     return mind
 
 
-def _stops(ran: Ran, policy: Policy, state: State) -> bool:
-    """Whether trials are stopped early."""
+def _watch(ran: Ran, policy: Policy, mind: Mind) -> Watch | None:
+    """What stops trials early; None where nothing is to."""
     if ran.stop_early is None:
-        return policy.name == "theory" and any(p.role == FIDELITY_ROLE for p in state.space)
-    return ran.stop_early
+        return Watch(mind.beliefs, unasked=True) if policy.name == "theory" else None
+    return Watch(mind.beliefs) if ran.stop_early else None

@@ -14,6 +14,7 @@ from knowhy.errors import StudyMissingError
 from knowhy.model.trust import SANDBOXES
 from knowhy.settings.file import FILE_NAME
 from knowhy.settings.options import Settings, load
+from knowhy.settings.values import STRATEGIES
 from knowhy.study import Study, study_names
 from knowhy.views import as_json
 
@@ -32,6 +33,24 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_data", is_flag=True, help="Write JSON to standard output, and nothing else.")(
         command
     )
+
+
+def limit_options(command: F) -> F:
+    """Add the options that say how far a study of a script goes, and how: what ``[run]`` of the settings holds."""
+    options = (
+        click.option("--constraint", multiple=True, metavar="TEXT", help='A bound to keep: "peak_memory < 8000".'),
+        click.option("--trials", metavar="N", help="Trials in all, not per call (60)."),
+        click.option("--budget", metavar="TIME", help="Wall time in all, such as 90s, 30m, 2h."),
+        click.option("--workers", metavar="N", help="Trials side by side (2)."),
+        click.option("--strategy", metavar="NAME", help=f"One of {', '.join(STRATEGIES)}."),
+        click.option("--timeout", metavar="TIME", help="For one trial."),
+        click.option("--memory", metavar="SIZE", help="For one trial, such as 4GB."),
+        click.option("--seed", metavar="N", help="From which the study's random choices come (0)."),
+        click.option("--stop-early/--no-stop-early", default=None, help="Stop trials that can neither win nor teach."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def trust_options(command: F) -> F:

@@ -9,9 +9,6 @@ import json
 import os
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -25,6 +22,7 @@ from knowhy.histories.history import History, Request, limited
 from knowhy.histories.optuna_trials import distribution_of, history_of, value_for
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Space
+from knowhy.silence import quiet
 
 _REPAIR = "open it with Optuna's own tools to see what is wrong, or restore it from a copy"
 
@@ -142,19 +140,6 @@ def _frozen(history: History, space: Space, index: int) -> optuna.trial.FrozenTr
         intermediate_values=steps,
         constraints=violations or None,
     )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Optuna's messages are about its storage, not about what people asked for."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def _first_line(error: Exception) -> str:

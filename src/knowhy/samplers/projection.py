@@ -8,9 +8,7 @@ silently, when a parameter appears or a range widens in the middle of a study.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -20,6 +18,7 @@ from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Choices, Parameter, Point, Scalar, Space
 from knowhy.model.state import State
 from knowhy.samplers.history import Run, counted, inside, ranked, runs, stream, waiting
+from knowhy.silence import quiet
 
 MakeSampler = Callable[[int], "optuna.samplers.BaseSampler"]
 
@@ -41,7 +40,7 @@ class OptunaSampler:
 
     def suggest(self, state: State, trial: int) -> Point | None:
         """A point that the sampler proposes, given what ended (failures as failures) and what is running."""
-        with _quiet():
+        with quiet():
             study = self._study(state)
             study.sampler = self._make(int(stream(self._seed, trial).integers(2**31)))
             first = len(study.get_trials(deepcopy=False))
@@ -123,19 +122,6 @@ def _suggested(trial: optuna.Trial, parameter: Parameter) -> Scalar:
         return inside(domain, trial.suggest_float(name, domain.low, domain.high, log=domain.scale == "log"))
     number = int(trial.suggest_int(name, *whole, log=domain.scale == "log" and not domain.power_of_two))
     return 2**number if domain.power_of_two else number
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna's messages are about the view, not about the study that people run."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
 
 
 def tpe(seed: int) -> optuna.samplers.BaseSampler:

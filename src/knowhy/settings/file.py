@@ -13,7 +13,7 @@ from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import InlineTable, Table
 
 from knowhy.errors import SettingsError
-from knowhy.model.objective import Objective
+from knowhy.model.objective import Constraint, Objective
 from knowhy.model.space import Choices, Parameter, Scalar
 
 FILE_NAME = "knowhy.toml"
@@ -90,6 +90,7 @@ def write_settings(
     objectives: Sequence[Objective],
     parameters: Sequence[Parameter],
     run: Mapping[str, Scalar],
+    constraints: Sequence[Constraint] = (),
     arguments: Sequence[str] = (),
     seed: int = 0,
     notes: Sequence[str] = (),
@@ -125,6 +126,12 @@ def write_settings(
     for objective in objectives:
         _put(wanted, objective.metric, objective.direction)
     document.add("objectives", wanted)
+
+    if constraints:
+        bounds = tomlkit.table()
+        for constraint in constraints:
+            _put(bounds, constraint.metric, f"{constraint.op} {constraint.bound!r}")
+        document.add("constraints", bounds)
 
     table = tomlkit.table()
     for line in _PARAMETERS.splitlines():
@@ -177,6 +184,7 @@ _RUN_COMMENTS = {
     "strategy": "theory, random, grid, tpe, gp or cmaes",
     "timeout": "for one trial",
     "memory": "for one trial, such as 4GB",
+    "stop_early": "stop trials that can neither win nor teach",
 }
 _RUN_SAMPLES = {"budget": '"30m"', "timeout": '"10m"', "memory": '"4GB"'}
 

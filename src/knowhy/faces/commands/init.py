@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from knowhy.baseline import metric_error, subject_error
-from knowhy.compose import discovered, run_once
+from knowhy.compose import check, discovered, run_once
 from knowhy.errors import MetricError, SettingsError, SubjectError, UsageError
 from knowhy.faces import render
 from knowhy.faces.commands.run import script_of
-from knowhy.faces.options import which_study
+from knowhy.faces.options import limit_options, which_study
 from knowhy.faces.running import stoppable
 from knowhy.faces.text import one_line
 from knowhy.model.objective import Direction, Objective
@@ -44,8 +44,7 @@ class Look:
 @click.option("--metric", multiple=True, metavar="NAME", help="The objective; NAME:min or NAME:max for several.")
 @click.option("--minimize", "direction", flag_value="minimize", help="A small metric is good.")
 @click.option("--maximize", "direction", flag_value="maximize", help="A large metric is good.")
-@click.option("--timeout", metavar="TIME", help="For this run, and for each trial.")
-@click.option("--memory", metavar="SIZE", help="For this run, and for each trial.")
+@limit_options
 @click.option("--force", is_flag=True, help="Write over a knowhy.toml that is there.")
 @which_study
 def init(
@@ -54,8 +53,15 @@ def init(
     yes: bool,
     metric: tuple[str, ...],
     direction: Direction | None,
+    constraint: tuple[str, ...],
+    trials: str | None,
+    budget: str | None,
+    workers: str | None,
+    strategy: str | None,
     timeout: str | None,
     memory: str | None,
+    seed: str | None,
+    stop_early: bool | None,
     force: bool,
     study: str | None,
     folder: str | None,
@@ -63,10 +69,26 @@ def init(
 ) -> None:
     """Run SCRIPT once as it is, list the metrics and parameters found, and write knowhy.toml.
 
+    What is said of trials, time, workers and the rest is written there; --timeout and --memory bound this run as well.
     Arguments for the script itself go after --.
     """
     target = Path(config or FILE_NAME)
-    settings = load({"script": script, "name": study, "folder": folder, "timeout": timeout, "memory": memory}, {})
+    options = {
+        "script": script,
+        "name": study,
+        "folder": folder,
+        "constraint": constraint,
+        "trials": trials,
+        "budget": budget,
+        "workers": workers,
+        "strategy": strategy,
+        "timeout": timeout,
+        "memory": memory,
+        "seed": seed,
+        "stop_early": stop_early,
+    }
+    settings = load(options, {})
+    check(settings.strategy, settings.stop_early)
     path = script_of(settings)
     if target.exists() and not force and (yes or not click.confirm(f"{target} exists. Write over it?", err=True)):
         raise SettingsError(f"{target} exists", "write over it with --force, or name another with --config")
@@ -75,6 +97,9 @@ def init(
     look = _look(path, settings, arguments)
     render.show(_findings(path, found.parameters, found.notes, look))
     objectives = _objectives(metric, direction, look, ask=not yes)
+    bounded = tuple(c.metric for c in settings.constraints)
+    if any(name not in look.metrics for name in bounded):
+        raise metric_error(tuple(look.metrics), (), bounded)
     text = write_settings(
         name=settings.name,
         script=os.path.relpath(path, target.absolute().parent),
@@ -82,12 +107,14 @@ def init(
         parameters=found.parameters,
         run={
             "trials": settings.trials,
-            "budget": None,
+            "budget": budget,
             "workers": settings.workers,
             "strategy": settings.strategy,
             "timeout": timeout,
             "memory": memory,
+            **({} if settings.stop_early is None else {"stop_early": settings.stop_early}),
         },
+        constraints=settings.constraints,
         arguments=arguments,
         seed=settings.seed,
         notes=found.notes,

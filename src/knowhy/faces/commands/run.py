@@ -13,14 +13,13 @@ import click
 from knowhy.compose import discovered
 from knowhy.errors import MetricError, StudyMismatchError, SubjectError
 from knowhy.faces.commands.run_repo import begin_repo
-from knowhy.faces.options import settings_path, trust_options, which_study
+from knowhy.faces.options import limit_options, settings_path, trust_options, which_study
 from knowhy.faces.running import carry_out
 from knowhy.faces.text import one_line
 from knowhy.model.objective import Direction
 from knowhy.model.space import Parameter, Space
 from knowhy.settings.file import SettingsFile, read_settings_file
 from knowhy.settings.options import Settings, load
-from knowhy.settings.values import STRATEGIES
 from knowhy.study import Study
 
 if TYPE_CHECKING:
@@ -33,14 +32,7 @@ if TYPE_CHECKING:
 @click.option("--metric", multiple=True, metavar="NAME", help="The objective; NAME:min or NAME:max for several.")
 @click.option("--minimize", "direction", flag_value="minimize", help="A small metric is good.")
 @click.option("--maximize", "direction", flag_value="maximize", help="A large metric is good.")
-@click.option("--constraint", multiple=True, metavar="TEXT", help='A bound to keep, such as "peak_memory < 8000".')
-@click.option("--trials", metavar="N", help="Trials in all, not per call (60).")
-@click.option("--budget", metavar="TIME", help="Wall time in all, such as 90s, 30m, 2h.")
-@click.option("--workers", metavar="N", help="Trials side by side (2).")
-@click.option("--strategy", metavar="NAME", help=f"One of {', '.join(STRATEGIES)}.")
-@click.option("--timeout", metavar="TIME", help="For one trial.")
-@click.option("--memory", metavar="SIZE", help="For one trial, such as 4GB.")
-@click.option("--seed", metavar="N", help="From which the study's random choices come (0).")
+@limit_options
 @click.option("--repo", metavar="DIR", help="Study a git repository: patches and literals are the parameters.")
 @click.option("--edit", multiple=True, metavar="GLOB", help='With --repo: what may be edited, such as "src/**/*.py".')
 @click.option("--protect", multiple=True, metavar="GLOB", help="With --repo: what may not, such as the evaluator.")
@@ -50,7 +42,6 @@ if TYPE_CHECKING:
 @click.option("--llm-budget", metavar="DOLLARS", help="What language models may cost over the study (2.00).")
 @click.option("--llm-tokens", metavar="N", help="Tokens that they may use over the study (2000000).")
 @click.option("--llm-requests", metavar="N", help="Requests that they may make over the study (200).")
-@click.option("--stop-early/--no-stop-early", default=None, help="Stop trials that can neither win nor teach.")
 @trust_options
 @which_study
 def run(

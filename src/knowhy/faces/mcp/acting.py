@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from knowhy import background
+from knowhy import background, compose
 from knowhy.cases import contributions
 from knowhy.errors import StudyError, UsageError
 from knowhy.faces.mcp import insights, results, shapes
@@ -49,6 +49,9 @@ class Acting:
         workers: Annotated[int | None, Field(ge=1, le=256, description="Trials side by side (2).")] = None,
         timeout: Annotated[str, Field(description="For one trial, such as 10m.")] = "",
         memory: Annotated[str, Field(description="For one trial, such as 4GB.")] = "",
+        stop_early: Annotated[
+            bool | None, Field(description="Stop trials that can neither win nor teach (mode knowhy).")
+        ] = None,
         arguments: Annotated[list[str], Field(description="Given to the script in every trial.")] = [],  # noqa: B006
         constraints: Annotated[list[str], Field(description='Bounds to keep, such as "peak_memory < 8000".')] = [],  # noqa: B006
         parameters: Annotated[
@@ -65,8 +68,8 @@ class Acting:
         """Start a study, or go on with one (same name), in the background; returns at once. Then call wait.
 
         A new one needs script and metric (see inspect_script), unless the project has a knowhy.toml. For one that
-        exists, only mode, trials, budget, workers, timeout and memory can be changed, while nothing runs: its trials
-        run and are measured as they were before. What knowhy.toml says under [trust] counts in any case.
+        exists, only mode, trials, budget, workers, timeout, memory and stop_early can be changed, while nothing runs:
+        its trials run and are measured as they were before. What knowhy.toml says under [trust] counts in any case.
         """
         options = {
             "script": script or None,
@@ -83,6 +86,7 @@ class Acting:
             "workers": workers,
             "timeout": timeout or None,
             "memory": memory or None,
+            "stop_early": stop_early,
             "constraint": tuple(constraints) or None,
         }
         beginning = Beginning(self.project)
@@ -98,10 +102,11 @@ class Acting:
 
     def _go_on(self, study: Study, settings: RunSettings, mode: str | None) -> Study:
         old = self.project.launch(study)
-        given = {k: getattr(settings, k) for k in ("trials", "budget", "workers", "timeout", "memory")}
+        given = {k: getattr(settings, k) for k in ("trials", "budget", "workers", "timeout", "memory", "stop_early")}
         new = dataclasses.replace(old, **{k: v for k, v in given.items() if k in settings.given})
         if mode is not None:
             new = dataclasses.replace(new, only_asked=mode == "agent")
+        compose.check(new.strategy, new.stop_early)
         if new != old and background.running(study):
             raise StudyError(
                 f"the study {study.name} is running, so how it is run cannot change",

@@ -121,4 +121,5 @@ def _launch(settings: Settings, mode: str | None, *, script: str = "", repo: str
         memory=settings.memory,
         only_asked=mode != "knowhy",
         repo=repo,
+        stop_early=settings.stop_early,
     )
