@@ -450,7 +450,7 @@ def told(tmp_path: Path) -> knowhy.Study:
         knowhy.choice("act", ("relu", "tanh"), "relu"),
     ]
     for _ in range(4):
-        trial = hand.ask(space, trials=30)
+        trial = hand.ask(space, trials=14)  # no room for a third parameter
         assert trial is not None
         hand.tell(trial.trial, metrics={"val_loss": float(np.log10(float(trial.point["lr"])) ** 2)})  # type: ignore[arg-type]
     return hand

@@ -386,13 +386,14 @@ def test_failures_by_nan_are_blamed_on_steps_before_batches() -> None:
 
 
 def test_overfitting_opens_what_restrains() -> None:
-    requests = [(b, b.state.finished, r) for b, now in run("mlp", 30) for r in now if isinstance(r, ParameterRequest)]
+    # 29 trials have room for five parameters, which vary already: what else is opened waits for the trials.
+    requests = [(b, b.state.finished, r) for b, now in run("mlp", 29) for r in now if isinstance(r, ParameterRequest)]
     assert requests
     assert requests[0][2].parameter == "dropout"
     assert "overfitting" in requests[0][2].reason
     after = [finished for _, finished, _ in requests]
     assert after[0] >= 2 * 5
-    assert all(two == one or two - one >= 4 for one, two in pairwise(after))
+    assert all(two == one or two - one >= 3 for one, two in pairwise(after))
     book = requests[-1][0]
     assert any("dropout" in t.question for t in book.state.theories.values())
 
@@ -416,7 +417,7 @@ def test_what_hardly_counts_stays_held() -> None:
 
 
 def test_no_request_before_two_trials_for_each_active_parameter() -> None:
-    book = Notebook(CASES["mlp"])
+    book = Notebook(CASES["mlp"], 29)
     for _ in range(9):
         book.trial()
         assert not any(isinstance(r, ParameterRequest) for r in Builtin().propose(book.state))
