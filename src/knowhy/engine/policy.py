@@ -34,6 +34,7 @@ LATE = 0.8  # of the search: from here on, what may have been lucky is run again
 ROUNDS = 6  # as many wins in a row certify
 TWO_THEORIES = (60, 100)  # budgets from which one and two theories are verified beside the incumbent
 MENDABLE = ("exit", "no_metric", "setup", "patch", "tampered")
+AT_MOST, TOO_FEW = 0.4, 0.34  # of a study is verification, and where that is too little to certify
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
 _PROMPT = -1.0  # log of the share of the best expected improvement at which a trusted proposer's experiment is run
 _NOTHING = 0.003  # expected improvement, in spreads, below which the search is over
@@ -271,14 +272,17 @@ class TheoryPolicy:
 def reserve(budget: Budget, *, deterministic: bool = False) -> int:
     """Trials kept for verification: rounds for the incumbent, and in a longer study for theories beside it.
 
-    Where seeds change nothing, one round says all that more would.
+    A study too short for them keeps a third: nothing is certified then, but fresh runs tell which is best. Where seeds
+    change nothing, one round says all that more would.
     """
     if budget.trials < 10:
         return 0
     if deterministic:
         return 2
     arms = 2 + (budget.trials >= TWO_THEORIES[0]) + (budget.trials >= TWO_THEORIES[1])
-    return min(ROUNDS * arms, int(0.34 * budget.trials)) // 2 * 2
+    if ROUNDS * arms <= AT_MOST * budget.trials:
+        return ROUNDS * arms
+    return int(TOO_FEW * budget.trials) // 2 * 2
 
 
 def learning_share(progress: float) -> float:
