@@ -53,7 +53,7 @@ def main() -> int:
     seeds = args.seeds or (3 if args.quick else 10)
     wanted = tasks(problems, args.strategies, seeds, budgets, longest)
     results, broken = run_missing(wanted, perform, args.out / "runs", args.jobs)
-    made = summary.summarise(results, sorted({*budgets, *({BESIDE} if args.full and BESIDE < longest else ())}))
+    made = summary.summarise(results, sorted({*budgets, *({BESIDE} if args.full and longest > BESIDE else ())}))
     table = summary.tables(made)
     (args.out / "table.md").write_text(table)
     (args.out / "summary.json").write_text(json.dumps(made, indent=1))
