@@ -13,7 +13,6 @@ import math
 import os
 import subprocess
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from optuna.trial import Trial, TrialState
 from benchmarks.optimisation.problem import Problem
 from knowhy.model.observation import Failure
 from knowhy.model.space import Choices, Parameter, Point, Scalar
+from knowhy.silence import quiet
 
 Evaluated = tuple[dict[str, Scalar], float | None]  # a point and its value, None where it failed
 
@@ -133,17 +133,11 @@ def optimise(problem: Problem, strategy: str, seed: int, trials: int, seeds: Cal
         done.append((complete, value))
         return math.nan if value is None else value
 
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            study = optuna.create_study(direction=problem.objective.direction, sampler=DIRECT[strategy](seed, trials))
-            defaults = problem.space.defaults()
-            study.enqueue_trial({p.name: _told(p, defaults[p.name]) for p in problem.space})
-            study.optimize(objective, n_trials=trials)
-    finally:
-        optuna.logging.set_verbosity(level)
+    with quiet():
+        study = optuna.create_study(direction=problem.objective.direction, sampler=DIRECT[strategy](seed, trials))
+        defaults = problem.space.defaults()
+        study.enqueue_trial({p.name: _told(p, defaults[p.name]) for p in problem.space})
+        study.optimize(objective, n_trials=trials)
     assert all(t.state in (TrialState.COMPLETE, TrialState.FAIL) for t in study.get_trials(deepcopy=False))
     return done
 

@@ -24,6 +24,7 @@ from knowhy.model.space import Point, Space, integer, real
 _DEFAULT = 3.0  # of each number in [-5, 5]; integers begin at their greatest value
 _PRECISE = 1e-8  # where a value is nearer to the optimum than this, it has no noise
 _LEVELS = (2, 2, 4, 4, 8, 8, 16, 16)  # of the integers of bbob-mixint in ten dimensions, before two real numbers
+Noise = Callable[[float, np.random.Generator], float]  # a height above the optimum, as it is seen
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ def _problem(suite: str, function: int, dimension: int) -> Any:
     return found[0]
 
 
-def _gaussian(beta: float) -> Callable[[float, np.random.Generator], float]:
+def _gaussian(beta: float) -> Noise:
     return lambda f, rng: f * math.exp(beta * rng.standard_normal())
 
 
-def _cauchy(alpha: float, often: float) -> Callable[[float, np.random.Generator], float]:
+def _cauchy(alpha: float, often: float) -> Noise:
     """Now and then a value that is far too high: noise with the tails of a Cauchy distribution."""
 
     def noisy(f: float, rng: np.random.Generator) -> float:
@@ -73,52 +74,36 @@ def _cauchy(alpha: float, often: float) -> Callable[[float, np.random.Generator]
     return noisy
 
 
-def _noisy(source: _Source, noise: Callable[[float, np.random.Generator], float]) -> Callable[[Point, int], Metrics]:
+def _made(name: str, about: str, source: _Source, noise: Noise | None = None) -> Problem:
     def evaluate(point: Point, seed: int) -> Metrics:
-        above = source(point) - source.best
-        if above < _PRECISE:
-            return {"loss": source.best + above}
-        return {"loss": source.best + noise(above, np.random.default_rng([seed, 11]))}
+        value = source(point)
+        if noise is None or value - source.best < _PRECISE:
+            return {"loss": value}
+        return {"loss": source.best + noise(value - source.best, np.random.default_rng([seed, 11]))}
 
-    return evaluate
-
-
-def _plain(source: _Source) -> Callable[[Point, int], Metrics]:
-    return lambda point, seed: {"loss": source(point)}
-
-
-def _made(
-    name: str, about: str, source: _Source, evaluate: Callable[[_Source], Callable[[Point, int], Metrics]]
-) -> Problem:
-    return Problem(
-        name, about, f"COCO, {source.suite} f{source.function}", source.space, Objective("loss"), evaluate(source),
-        source.best, exact=source,
-    )  # fmt: skip
-
-
-def _with(noise: Callable[[float, np.random.Generator], float]) -> Callable[[_Source], Callable[[Point, int], Metrics]]:
-    return lambda source: _noisy(source, noise)
+    where = f"COCO, {source.suite} f{source.function}"
+    return Problem(name, about, where, source.space, Objective("loss"), evaluate, source.best, exact=source)
 
 
 SUITES: tuple[Problem, ...] = (
     _made("coco_ellipsoid", "A rotated ellipsoid of condition a million, five parameters.",
-          _Source("bbob", 10, 5, -54.94), _plain),
+          _Source("bbob", 10, 5, -54.94)),
     _made("coco_rastrigin", "Rotated, asymmetric Rastrigin: many local optima on a bowl, five parameters.",
-          _Source("bbob", 15, 5, 1000.0), _plain),
+          _Source("bbob", 15, 5, 1000.0)),
     _made("coco_sharp_ridge", "A sharp ridge that has to be followed, five parameters.",
-          _Source("bbob", 13, 5, 29.97), _plain),
+          _Source("bbob", 13, 5, 29.97)),
     _made("coco_gallagher", "A hundred and one peaks at random places, five parameters.",
-          _Source("bbob", 21, 5, 40.78), _plain),
+          _Source("bbob", 21, 5, 40.78)),
     _made("coco_mixint_rastrigin", "Rastrigin over eight integers and two numbers.",
-          _Source("bbob-mixint", 3, 10, -46.209), _plain),
+          _Source("bbob-mixint", 3, 10, -46.209)),
     _made("coco_mixint_rosenbrock", "Rosenbrock over eight integers and two numbers.",
-          _Source("bbob-mixint", 8, 10, 1.4915), _plain),
+          _Source("bbob-mixint", 8, 10, 1.4915)),
     _made("coco_mixint_gallagher", "A hundred and one peaks over eight integers and two numbers.",
-          _Source("bbob-mixint", 21, 10, 40.78), _plain),
+          _Source("bbob-mixint", 21, 10, 40.78)),
     _made("coco_noisy_rosenbrock", "Rosenbrock under moderate Gaussian noise that grows with the value.",
-          _Source("bbob", 8, 5, 149.15), _with(_gaussian(0.01))),
+          _Source("bbob", 8, 5, 149.15), _gaussian(0.01)),
     _made("coco_noisy_ellipsoid", "The ellipsoid under severe Gaussian noise: half of the values are off by half.",
-          _Source("bbob", 10, 5, -54.94), _with(_gaussian(1.0))),
+          _Source("bbob", 10, 5, -54.94), _gaussian(1.0)),
     _made("coco_noisy_gallagher", "A hundred and one peaks, and one run in five is struck by Cauchy noise.",
-          _Source("bbob", 21, 5, 40.78), _with(_cauchy(1.0, 0.2))),
+          _Source("bbob", 21, 5, 40.78), _cauchy(1.0, 0.2)),
 )  # fmt: skip

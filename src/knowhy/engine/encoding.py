@@ -261,3 +261,8 @@ def _nearest(p: Parameter, columns: Array) -> Scalar:
     if len(p.domain.values) == 2:
         return p.domain.values[int(columns[0] > 0.5)]
     return p.domain.values[int(np.argmax(columns))]
+
+
+def places(rows: Array) -> tuple[bytes, ...]:
+    """A key for the configuration of each of some encoded ``rows``."""
+    return tuple(row.tobytes() for row in np.ascontiguousarray(rows.round(9) + 0.0))

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtpttr, dtrtrs, dtrttp
 from scipy.optimize import minimize
 
-from knowhy.engine.encoding import Array
+from knowhy.engine.encoding import Array, places
 from knowhy.engine.kernels import Family, Slopes
 
 CONSTANT = 1.0  # prior variance of the mean, in standard units
@@ -247,7 +247,7 @@ def thin(data: Data, keep: int, sign: float, seed: int) -> Data:
 
 def _with_replicates(rows: Array, index: Index) -> Index:
     """``index``, each followed by what has the same row."""
-    keys = [row.tobytes() for row in np.ascontiguousarray(rows.round(9) + 0.0)]
+    keys = places(rows)
     same: dict[bytes, list[int]] = {keys[i]: [] for i in index}
     for i, key in enumerate(keys):
         if key in same:

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from knowhy.engine.encoding import Array, Encoder
+from knowhy.engine.encoding import Array, Encoder, places
+from knowhy.engine.fitting import Index
 from knowhy.engine.hypervolume import directions
 from knowhy.model.objective import Constraint
 from knowhy.model.space import Point
@@ -18,12 +19,10 @@ _ENCODERS = 4
 _SPARE = 4096
 _WAYS = 16
 
-Index = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-
 
 def place(row: Array) -> bytes:
     """A key for the configuration of an encoded row."""
-    return np.ascontiguousarray(row.round(9) + 0.0).tobytes()
+    return places(row[None])[0]
 
 
 class Rows:
@@ -72,8 +71,7 @@ class Tried:
     @cached_property
     def places(self) -> tuple[bytes, ...]:
         """The configuration of each trial."""
-        rounded = np.ascontiguousarray(self._rows.round(9) + 0.0)
-        return tuple(row.tobytes() for row in rounded)
+        return places(self._rows)
 
     @cached_property
     def runs(self) -> Mapping[bytes, int]:

@@ -61,7 +61,7 @@ def _at_once(reading: Reading) -> tuple[ParameterRequest, ...]:
         return ()  # who chose a classic strategy chose its space
     if len(state.completed) < _BASELINE or any(c.change == "opened" for _, c in state.changes):
         return ()
-    if state.finished - len(state.observed) > _LATEST * state.run.trials:
+    if _late(state):
         return ()
     limit = min(_FEW, state.run.trials // _TRIALS_EACH)
     count = len(state.space.active)
@@ -113,9 +113,14 @@ def _because(diagnosis: Diagnosis, cure: Cure, parameter: Parameter) -> str:
     return f"The trials show {diagnosis.sentence}; {parameter.name}{_words(parameter)} is held, and {cure.reason}."
 
 
+def _late(state: State) -> bool:
+    """Whether too little of the budget is left to learn about what would be opened."""
+    return state.run is not None and state.finished - len(state.observed) > _LATEST * state.run.trials
+
+
 def _ripe(reading: Reading) -> bool:
     state = reading.state
-    if state.run is not None and state.finished - len(state.observed) > _LATEST * state.run.trials:
+    if _late(state):
         return False
     if state.finished < max(_AT_LEAST, _PER_ACTIVE * len(state.space.active)):
         return False
