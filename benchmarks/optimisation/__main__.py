@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from benchmarks.optimisation import summary
 from benchmarks.optimisation.catalogue import COCO, PROBLEMS
 from benchmarks.optimisation.runs import ALL, STRATEGIES, Task, perform
-from benchmarks.studies import command, run_missing
+from benchmarks.studies import command, run_missing, written
 
 QUICK = ("branin", "hartmann6_noisy", "func2c", "svm", "elastic_net", "forest")
 BUDGETS = {"quick": (30, 50), "full": (25, 50, 100, 200)}
@@ -54,12 +54,8 @@ def main() -> int:
     wanted = tasks(problems, args.strategies, seeds, budgets, longest)
     results, broken = run_missing(wanted, perform, args.out / "runs", args.jobs)
     made = summary.summarise(results, sorted({*budgets, *({BESIDE} if args.full and longest > BESIDE else ())}))
-    table = summary.tables(made)
-    (args.out / "table.md").write_text(table)
-    (args.out / "summary.json").write_text(json.dumps(made, indent=1))
     (args.out / "chart.vl.json").write_text(json.dumps(summary.chart(results)))
-    print(table)
-    return 1 if broken else 0
+    return written(args.out, summary.tables(made), made, broken)
 
 
 if __name__ == "__main__":

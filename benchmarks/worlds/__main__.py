@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from benchmarks.studies import command, run_missing
+from benchmarks.studies import command, run_missing, written
 from benchmarks.worlds import summary
 from benchmarks.worlds.catalogue import WORLDS
 from benchmarks.worlds.labels import check
@@ -40,13 +40,9 @@ def main() -> int:
     tasks = [Task(w, s, seed, trials) for seed in range(seeds) for w in worlds for s in args.strategies]
     results, broken = run_missing(tasks, perform, args.out / "runs", args.jobs)
     made = summary.rows(results)
-    (args.out / "table.md").write_text(summary.table(made, trials))
-    (args.out / "summary.json").write_text(
-        json.dumps({"rows": summary.as_data(made), "calibration": summary.calibration(results)}, indent=1)
-    )
     (args.out / "chart.vl.json").write_text(json.dumps(summary.chart(results, trials)))
-    print(summary.table(made, trials))
-    return 1 if broken else 0
+    rows = {"rows": summary.as_data(made), "calibration": summary.calibration(results)}
+    return written(args.out, summary.table(made, trials), rows, broken)
 
 
 if __name__ == "__main__":
