@@ -1,6 +1,7 @@
 """The policy of a study with patches: each alone, then many together, then what is undecided, then fresh pairs.
 
-First each switch is on by itself once: where patches saturate beside others, their effects are seen alone only. Then
+First each switch is on by itself once: where patches saturate beside others, their effects are seen alone only. Trials
+that are there to learn run on seeds that the default has run on, as runs on one seed err alike (see ``pairing``). Then
 they are screened many at a time, which shows what they do on average and which only count together. What is still
 undecided is settled by the trials that tell most about it. Where there is time, theories of what single patches do are
 registered as contrasts and tested in mirrored pairs, one pair a round for all of them. What is left of the budget
@@ -16,10 +17,11 @@ import numpy as np
 from knowhy.engine import evidence
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.foresight import foresee
+from knowhy.engine.pairing import known_seed
 from knowhy.engine.policy import TheoryPolicy, reserve
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.screening import ON, breaking, mirrored, next_screening
-from knowhy.engine.settling import next_settling, undecided
+from knowhy.engine.settling import next_repeat, next_settling, undecided
 from knowhy.engine.switches import SwitchEffect, switch_effects
 from knowhy.model.decision import Budget, Decision
 from knowhy.model.patch import PATCH_ROLE
@@ -72,10 +74,15 @@ class FactorPolicy:
             if left > kept + _TUNING:
                 open_ = undecided(names, effects, alone)
                 harmless = [n for n in names if n not in effects or effects[n].hurts < _HARMFUL]
+                point = next_repeat(state, alone, open_)
+                if point is not None:
+                    return self._learn(
+                        state, point, "a patch by itself again, on another seed that the default has run on"
+                    )
                 point = next_settling(self.beliefs, state, posterior, harmless, open_) if open_ else None
                 if point is not None:
                     reason = f"tells most about the patches that are still undecided: {', '.join(open_)}"
-                    return Decision(foresee(self.beliefs, state, [point], purpose="learn", reason=reason), reason)
+                    return self._learn(state, point, reason)
         if left > kept + 1 and not posterior.deterministic:
             tested = self._test(state, posterior, names, effects, left - kept)
             if tested is not None:
@@ -101,8 +108,12 @@ class FactorPolicy:
         rng = np.random.default_rng([state.seed, 59, state.next_trial])
         name = str(rng.choice(untried))
         point = state.space.complete({**state.space.defaults(), name: True})
-        reason = f"the patch {name} by itself: what it does alone may not show beside others"
-        return Decision(foresee(self.beliefs, state, [point], purpose="learn", reason=reason), reason)
+        return self._learn(state, point, f"the patch {name} by itself: what it does alone may not show beside others")
+
+    def _learn(self, state: State, point: Point, reason: str, turn: int = 0) -> Decision:
+        """A trial at ``point`` on a seed that the default has run on: what both share of luck says nothing then."""
+        seed = known_seed(state, point, turn)
+        return Decision(foresee(self.beliefs, state, [point], purpose="learn", reason=reason, seed=seed), reason)
 
     def _screened(self, state: State, names: list[str]) -> int:
         """Trials of the screening, those that failed for the machine's sake left out."""
@@ -129,7 +140,7 @@ class FactorPolicy:
         point = next_screening(state, names, state.space.defaults(), rng, among, share)
         count = sum(point[n] is True for n in names)
         reason = f"screening: {count} of {len(names)} patches on at once, chosen to tell their effects apart"
-        return Decision(foresee(self.beliefs, state, [point], purpose="learn", reason=reason), reason)
+        return self._learn(state, point, reason, self._screened(state, names))
 
     # Mirrored pairs
 

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg import block_diag
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtpttr, dtrtrs, dtrttp
 from scipy.optimize import minimize
 
@@ -37,12 +39,15 @@ class Data:
 
     ``louder`` is how much larger the noise variance of each is than the usual one (a factor; 1 where it is usual).
     ``extra`` are variances that some values have beside the noise, as they were foretold, not measured (None: none).
+    ``seeds`` are those of the runs; ``alike`` is the correlation of their noise (n by n; None: independent).
     """
 
     rows: Array
     values: Array
     louder: Array | float = 1.0
     extra: Array | None = None
+    seeds: Index | None = None
+    alike: Array | None = None
 
     def __len__(self) -> int:
         """How many observations."""
@@ -52,17 +57,38 @@ class Data:
         """What each value errs by, where ``noise`` is the usual variance of the noise (n, or what n goes with)."""
         return noise * self.louder if self.extra is None else noise * self.louder + self.extra
 
+    @cached_property
+    def between(self) -> Array | None:
+        """The covariance of the noise of each two values where its usual variance is 1; None where there is none."""
+        if self.alike is None:
+            return None
+        sd = np.sqrt(np.broadcast_to(self.louder, len(self)))
+        out = self.alike * np.outer(sd, sd)
+        np.fill_diagonal(out, 0.0)
+        return np.asarray(out)
+
+    def noise(self, usual: float, rng: np.random.Generator, count: int) -> Array:
+        """Draws of what the values err by (n by count), where ``usual`` is the usual variance of the noise."""
+        normal = rng.standard_normal((len(self), count))
+        variance = np.broadcast_to(self.variance(usual), len(self))
+        if self.between is None:
+            return np.sqrt(variance)[:, None] * normal
+        return np.asarray(np.tril(cholesky(usual * self.between + np.diag(variance))) @ normal)
+
     def at(self, index: Index) -> Data:
         """The observations at ``index``."""
         extra = None if self.extra is None or not self.extra[index].any() else self.extra[index]
         louder = self.louder[index] if isinstance(self.louder, np.ndarray) else self.louder
-        return Data(self.rows[index], self.values[index], louder, extra)
+        seeds = None if self.seeds is None else self.seeds[index]
+        alike = None if self.alike is None else self.alike[np.ix_(index, index)]
+        return Data(self.rows[index], self.values[index], louder, extra, seeds, alike)
 
     def with_expected(self, rows: Array, values: Array) -> Data:
         """These observations, and ``values`` at ``rows`` as if they had been measured, with the usual noise."""
         louder = np.r_[np.broadcast_to(self.louder, len(self)), np.ones(len(rows))]
         extra = None if self.extra is None else np.r_[self.extra, np.zeros(len(rows))]
-        return Data(np.concatenate([self.rows, rows]), np.r_[self.values, values], louder, extra)
+        alike = None if self.alike is None else block_diag(self.alike, np.eye(len(rows)))
+        return Data(np.concatenate([self.rows, rows]), np.r_[self.values, values], louder, extra, alike=alike)
 
 
 @dataclass(frozen=True)
@@ -117,6 +143,7 @@ class Target:
         self.counted = np.where(self.columns == self.rows, 1.0, 2.0)
         self.mean, self.sd = prior(family)
         self.n, self.data = n, data
+        self.between = None if data.between is None else data.between[self.rows, self.columns]
         packed = family.distances(data.rows, data.rows)[:, self.columns, self.rows]
         self.slopes: Slopes = family.slopes(packed)
 
@@ -125,6 +152,8 @@ class Target:
         k, derivatives = self.slopes(theta[1:])
         k = k + CONSTANT
         k[self.diagonal] += self.data.variance(noise) + JITTER
+        if self.between is not None:
+            k += noise * self.between
         return cholesky(dtpttr(self.n, k, uplo="L")[0]), derivatives
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
@@ -141,6 +170,8 @@ class Target:
         weights = 0.5 * (alpha[self.columns] * alpha[self.rows] - inverse)
         gradient: Array = np.empty_like(theta)
         gradient[0] = 2.0 * noise * (weights[self.diagonal] * self.data.louder).sum()
+        if self.between is not None:
+            gradient[0] += 2.0 * noise * (self.counted * weights) @ self.between
         gradient[1:] = derivatives() @ (self.counted * weights)
         return -value, z / self.sd - gradient
 
@@ -153,6 +184,8 @@ class Target:
             return np.diag(1.0 / self.sd**2)
         changes = np.zeros((len(theta), self.n, self.n))
         changes[0][np.diag_indices(self.n)] = 2.0 * noise * self.data.louder
+        if self.data.between is not None:
+            changes[0] += 2.0 * noise * self.data.between
         changes[1:, self.rows, self.columns] = changes[1:, self.columns, self.rows] = derivatives()
         inverse = solve(low, np.eye(self.n))
         scaled = np.matmul(inverse, changes)
@@ -165,6 +198,8 @@ def covariances(family: Family, thetas: Array, data: Data, distances: Array) -> 
     """The covariance of the values of ``data``, noise and mean included, under each of ``thetas`` (noise first)."""
     k = family.covariances(thetas[:, 1:], distances) + CONSTANT
     k[:, np.arange(len(data)), np.arange(len(data))] += data.variance(np.exp(2.0 * thetas[:, :1])) + JITTER
+    if data.between is not None:
+        k += np.exp(2.0 * thetas[:, 0])[:, None, None] * data.between
     return np.asarray(k)
 
 

@@ -23,9 +23,11 @@ def foresee(
     purpose: Purpose,
     reason: str,
     arms: Sequence[Sequence[Arm]] = (),
+    seed: int | None = None,
 ) -> tuple[Proposal, ...]:
     """Proposals of trials at ``points`` (complete) on one seed: predicted outcomes, bits, what theories stake.
 
+    The ``seed`` is a new one where none is given.
     The bits of an arm are those of running it alone. ``arms`` are those of each point, where they are in contrasts.
     """
     posterior = beliefs.posterior(state)
@@ -35,7 +37,8 @@ def foresee(
     if open_.theories:
         pending = [t.proposal.point for t in state.pending]
         bits = design.lessons(posterior, open_, rows, pending, state.seed + state.next_trial).bits
-    seed = trial_seed(state, state.next_trial)
+    if seed is None:
+        seed = trial_seed(state, state.next_trial)
     return tuple(
         propose(
             state,

@@ -15,10 +15,14 @@ from knowhy.model.trial import Completed, Predictive, Stopped, Trial
 
 
 class Look(NamedTuple):
-    """One look at a metric at ``point``; ``foretold`` is the prediction where the value is the middle of one."""
+    """One look at a metric at ``point`` on ``seed``; ``foretold`` is the prediction whose middle the value is.
+
+    A seed that nobody knows is a negative number, another for each trial.
+    """
 
     point: Point
     value: float
+    seed: int
     foretold: Predictive | None = None
 
 
@@ -27,11 +31,16 @@ def looks(trials: Iterable[Trial], metric: str) -> list[Look]:
     found: list[Look] = []
     for t in trials:
         if isinstance(t, Completed) and metric in t.observation.metrics:
-            found.append(Look(t.proposal.point, t.observation.metrics[metric]))
+            found.append(Look(t.proposal.point, t.observation.metrics[metric], _seed(t)))
         elif isinstance(t, Stopped):
             ends = [end for end in t.stop.ends if end.metric == metric]
-            found += [Look(t.proposal.point, end.quantile_at(0.0), end) for end in ends]
+            found += [Look(t.proposal.point, end.quantile_at(0.0), _seed(t), end) for end in ends]
     return found
+
+
+def _seed(trial: Completed | Stopped) -> int:
+    proposal = trial.proposal
+    return -proposal.trial if proposal.purpose == "observe" and not proposal.seed else proposal.seed
 
 
 def variances(found: Sequence[Look], transform: Transform) -> Array | None:

@@ -16,6 +16,7 @@ from knowhy.engine.kernels import Additive, Ard, Family
 from knowhy.engine.looks import Look, looks, variances
 from knowhy.engine.metric_names import goal
 from knowhy.engine.noise import FEWEST, Loudness, weighed
+from knowhy.engine.pairing import luck
 from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
@@ -23,6 +24,7 @@ from knowhy.engine.success import Success
 from knowhy.engine.surface import Response
 from knowhy.engine.tried import Rows, Tried, place, promising
 from knowhy.model.observation import SAYS_NOTHING
+from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import FailsWhen, OnlyThrough
@@ -153,7 +155,8 @@ class Posterior:
         values = np.array([look.value for look in found])
         seen, transform = fitted_at(len(found)), self.units(metric)
         rows = self.trial_rows([look.point for look in found])
-        data = Data(rows, transform.forward(values), extra=variances(found, transform))
+        seeds = np.array([look.seed for look in found])
+        data = Data(rows, transform.forward(values), extra=variances(found, transform), seeds=seeds)
         return self._build(metric, transform, data, seen, self.families)
 
     def _build(
@@ -169,12 +172,22 @@ class Posterior:
         used = thin(data, _MOST_POINTS, sign, self._seed(metric))
         # Particles are reweighted by data since the fit only where the fit saw all that came before.
         since = seen if len(head) == seen and len(used) == len(data) else len(used)
+        shared = luck(head, self._switches)
         head, used, louder = self._weighed(metric, transform, head, used, seen)
+        if shared is not None:
+            head, used = shared(head), shared(used)
         fits = [self._fitted(f"{metric}|{family.name}", family, transform, head, seen) for family, _ in families]
         particles = surrogate.condition(fits, [share for _, share in families], since, used)
         draws = surrogate.draw(particles, used, DRAWS, self._seed(metric))
         noise = float(np.sqrt(sum(np.exp(p.log_weight) * p.noise**2 for p in particles)))
         return Response(metric, transform, used, particles, draws, noise, louder)
+
+    @cached_property
+    def _switches(self) -> tuple[int, ...]:
+        """The columns of patches."""
+        space = self.state.space
+        names = [n for n in self.encoder.names if space[n].role == PATCH_ROLE]
+        return tuple(self.encoder.slices[self.encoder.names.index(n)].start for n in names)
 
     def _fitted(self, key: str, family: Family, transform: Transform, head: Data, seen: int) -> Fit:
         """The fit of ``family`` to the first ``seen`` observations (``head``, where there are many)."""

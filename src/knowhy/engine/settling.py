@@ -5,7 +5,8 @@ What a patch does is asked in two places: alone, at the default, and on average 
 patches only count together, alone there is nothing to see. The next trial is the one that is expected to tell most
 about all that is still undecided in either place: a patch by itself, the default again, the best configuration
 with one patch turned, or some of them at once. A patch that is decided is asked about no more, so that its trials go
-to the others.
+to the others. Before all that, what showed something by itself on one seed is looked at on another, where the default
+has run too: two such differences tell more of what a patch does alone than any trial of several patches.
 
 Sources: Lindley 1956 (information of an experiment); Chaloner and Verdinelli 1995 (Bayesian sequential design).
 """
@@ -22,13 +23,14 @@ from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.screening import breaking
 from knowhy.engine.switches import SwitchEffect, switch_claims
-from knowhy.model.space import Point, Scalar
+from knowhy.model.space import Point, Scalar, same_point
 from knowhy.model.state import State
 from knowhy.model.theory import Theory
 
 SURE = 0.98  # what is surer than that stays so: beliefs of 0.95 come and go with the next few trials
 _LARGE = 3.0  # half noises: what may be larger than that is worth asking about
 _TOGETHER, _ON = 24, 0.25
+_REPEATS = 3
 
 
 def undecided(names: Iterable[str], *places: Mapping[str, SwitchEffect]) -> tuple[str, ...]:
@@ -45,6 +47,34 @@ def undecided(names: Iterable[str], *places: Mapping[str, SwitchEffect]) -> tupl
         if not effects or any(max(-e.low, e.high) > _LARGE * e.margin for e in effects):
             found.append(name)
     return tuple(found)
+
+
+def next_repeat(state: State, alone: Mapping[str, SwitchEffect], open_: Sequence[str]) -> Point | None:
+    """The patch among ``open_``, by itself, that is to run on one more of the seeds of the default; None where none is.
+
+    It is one that has run on the fewest of them, and of these the one whose differences from the default are largest.
+    """
+    metric, defaults = state.objective.metric, state.space.defaults()
+    base = _by_seed(state, defaults, metric)
+    found = []
+    for name in open_:
+        if name not in alone:
+            continue
+        point = state.space.complete({**defaults, name: True}, keep=[name])
+        seen = _by_seed(state, point, metric)
+        changes = [value - base[seed] for seed, value in seen.items() if seed in base]
+        pending = any(same_point(t.proposal.point, point) for t in state.pending)
+        if not changes or pending or len(changes) >= min(_REPEATS, len(base)):
+            continue
+        size = abs(float(np.mean(changes)))
+        if size >= alone[name].margin:
+            found.append((len(changes), -size, name, point))
+    return min(found)[-1] if found else None
+
+
+def _by_seed(state: State, point: Point, metric: str) -> dict[int, float]:
+    same = [t for t in state.completed if same_point(t.proposal.point, point)]
+    return {t.proposal.seed: t.observation.metrics[metric] for t in same if metric in t.observation.metrics}
 
 
 def next_settling(

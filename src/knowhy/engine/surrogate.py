@@ -181,8 +181,7 @@ def draw(particles: Sequence[Particle], data: Data, count: int, seed: int) -> Dr
             weights.append(w)
             update: Array = np.zeros((0, n))
             if len(data):
-                noise_there = np.sqrt(np.broadcast_to(data.variance(p.noise**2), len(data)))[:, None]
-                seen = known @ w[:-1] + np.sqrt(CONSTANT) * w[-1] + noise_there * rng.standard_normal((len(data), n))
+                seen = known @ w[:-1] + np.sqrt(CONSTANT) * w[-1] + data.noise(p.noise**2, rng, n)
                 update = solve(p.cholesky, data.values[:, None] - seen)
             updates.append(update.astype(np.float32))
             origin += [family.name] * n
