@@ -72,8 +72,9 @@ class Data:
         normal = rng.standard_normal((len(self), count))
         variance = np.broadcast_to(self.variance(usual), len(self))
         if self.between is None:
-            return np.sqrt(variance)[:, None] * normal
-        return np.asarray(np.tril(cholesky(usual * self.between + np.diag(variance))) @ normal)
+            return np.asarray(np.sqrt(variance)[:, None] * normal)
+        low: Array = np.tril(cholesky(usual * self.between + np.diag(variance)))
+        return low @ normal
 
     def at(self, index: Index) -> Data:
         """The observations at ``index``."""
