@@ -188,6 +188,8 @@ def test_a_known_seed_is_one_that_the_default_ran_on_and_the_point_did_not() -> 
     assert known_seed(state_of(first, second, completed(3, "a", 11, 1.0)), a) == 12
     assert known_seed(state_of(first, completed(2, "a", 11, 1.0)), a) is None
     assert known_seed(state_of(first, second), SPACE.defaults()) is None
+    imported = completed(1, "", 0, 1.0, "observe")
+    assert known_seed(state_of(imported), a) is None  # nobody knows on which seed it ran
 
 
 def test_runs_that_were_imported_without_a_seed_share_none() -> None:

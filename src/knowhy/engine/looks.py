@@ -11,7 +11,7 @@ from knowhy.engine.encoding import Array
 from knowhy.engine.extrapolation import converted
 from knowhy.engine.response import Transform
 from knowhy.model.space import Point
-from knowhy.model.trial import Completed, Predictive, Stopped, Trial
+from knowhy.model.trial import Completed, Predictive, Proposal, Stopped, Trial
 
 
 class Look(NamedTuple):
@@ -31,15 +31,15 @@ def looks(trials: Iterable[Trial], metric: str) -> list[Look]:
     found: list[Look] = []
     for t in trials:
         if isinstance(t, Completed) and metric in t.observation.metrics:
-            found.append(Look(t.proposal.point, t.observation.metrics[metric], _seed(t)))
+            found.append(Look(t.proposal.point, t.observation.metrics[metric], seed_of(t.proposal)))
         elif isinstance(t, Stopped):
             ends = [end for end in t.stop.ends if end.metric == metric]
-            found += [Look(t.proposal.point, end.quantile_at(0.0), _seed(t), end) for end in ends]
+            found += [Look(t.proposal.point, end.quantile_at(0.0), seed_of(t.proposal), end) for end in ends]
     return found
 
 
-def _seed(trial: Completed | Stopped) -> int:
-    proposal = trial.proposal
+def seed_of(proposal: Proposal) -> int:
+    """The seed of a trial; a negative number where nobody knows it: a trial that was imported without one."""
     return -proposal.trial if proposal.purpose == "observe" and not proposal.seed else proposal.seed
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from knowhy.engine.encoding import Array, places
 from knowhy.engine.fitting import NOISE_MEAN, Data
+from knowhy.engine.looks import seed_of
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Failed
@@ -114,5 +115,5 @@ def known_seed(state: State, point: Point, turn: int = 0) -> int | None:
     defaults = state.space.defaults()
     runs = [t.proposal for t in state.trials.values() if not isinstance(t, Failed)]
     here = {p.seed for p in runs if same_point(p.point, point)}
-    known = [p.seed for p in runs if same_point(p.point, defaults) and p.seed not in here]
+    known = [p.seed for p in runs if same_point(p.point, defaults) and p.seed not in here and seed_of(p) >= 0]
     return known[turn % len(known)] if known else None

@@ -20,6 +20,7 @@ import numpy as np
 from knowhy.engine import design
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.encoding import Array
+from knowhy.engine.looks import seed_of
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.screening import breaking
 from knowhy.engine.switches import SwitchEffect, switch_claims
@@ -74,7 +75,7 @@ def next_repeat(state: State, alone: Mapping[str, SwitchEffect], open_: Sequence
 
 def _by_seed(state: State, point: Point, metric: str) -> dict[int, float]:
     same = [t for t in state.completed if same_point(t.proposal.point, point)]
-    return {t.proposal.seed: t.observation.metrics[metric] for t in same if metric in t.observation.metrics}
+    return {seed_of(t.proposal): t.observation.metrics[metric] for t in same if metric in t.observation.metrics}
 
 
 def next_settling(
