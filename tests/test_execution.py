@@ -237,6 +237,8 @@ class TestEndings:
     def test_the_tree_ends_when_the_controller_dies(self, script: Script, tmp_path: Path, number: int) -> None:
         job = script(1, f"{ORPHAN}\norphan('pid')\nopen('me', 'w').write(str(os.getpid()))\ntime.sleep(60)")
         controller = (
+            # Where the tests themselves run in the background of a shell, interrupts are ignored and that is inherited.
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from knowhy.execution.local import LocalExecutor; from knowhy.model.job import Job\n"
             f"e = LocalExecutor(1, grace=0.3); e.submit({job!r}); e.wait(60)"
         )
