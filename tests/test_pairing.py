@@ -199,15 +199,15 @@ def test_runs_that_were_imported_without_a_seed_share_none() -> None:
     assert {look.seed for look in told} == {7}
 
 
-def effect(name: str, helps: float = 0.5) -> SwitchEffect:
-    return SwitchEffect(name, "loss", 0.0, -1.0, 1.0, helps, 0.0, 1 - helps, 0.1)
+def effect(name: str) -> SwitchEffect:
+    return SwitchEffect(name, "loss", 0.0, -1.0, 1.0, 0.5, 0.0, 0.5, 0.1)
 
 
 class TestRepeats:
     BASE = (completed(1, "", 11, 1.0), completed(2, "", 12, 1.5))
 
-    def wanted(self, *trials: Completed, names: str = "ab", helps: float = 0.5) -> str | None:
-        point = next_repeat(state_of(*self.BASE, *trials), {n: effect(n, helps) for n in names}, names)
+    def wanted(self, *trials: Completed, names: str = "ab") -> str | None:
+        point = next_repeat(state_of(*self.BASE, *trials), {n: effect(n) for n in names}, names)
         return None if point is None else next(n for n in NAMES if point[n] is True)
 
     def test_the_largest_difference_on_one_seed_comes_first(self) -> None:

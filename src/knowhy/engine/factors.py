@@ -131,16 +131,17 @@ class FactorPolicy:
         The latter, with all that help off, are where two that only count together are seen best.
         """
         rng = np.random.default_rng([state.seed, 61, state.next_trial])
+        turn = self._screened(state, names)
         # What surely hurts has been told, and would only drown the others.
         among = [n for n in names if n not in effects or effects[n].hurts < _HARMFUL] or names
         share = ON
         quiet = [n for n in among if n in alone and max(alone[n].helps, alone[n].hurts) < _LOUD]
-        if len(quiet) > 2 and self._screened(state, names) % 2:
+        if len(quiet) > 2 and turn % 2:
             among, share = quiet, 0.5
         point = next_screening(state, names, state.space.defaults(), rng, among, share)
         count = sum(point[n] is True for n in names)
         reason = f"screening: {count} of {len(names)} patches on at once, chosen to tell their effects apart"
-        return self._learn(state, point, reason, self._screened(state, names))
+        return self._learn(state, point, reason, turn)
 
     # Mirrored pairs
 

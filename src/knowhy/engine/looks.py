@@ -40,7 +40,7 @@ def looks(trials: Iterable[Trial], metric: str) -> list[Look]:
 
 def seed_of(proposal: Proposal) -> int:
     """The seed of a trial; a negative number where nobody knows it: a trial that was imported without one."""
-    return -proposal.trial if proposal.purpose == "observe" and not proposal.seed else proposal.seed
+    return proposal.seed if proposal.seed_known else -proposal.trial
 
 
 def variances(found: Sequence[Look], transform: Transform) -> Array | None:

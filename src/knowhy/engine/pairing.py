@@ -20,7 +20,6 @@ import numpy as np
 
 from knowhy.engine.encoding import Array, places
 from knowhy.engine.fitting import NOISE_MEAN, Data
-from knowhy.engine.looks import seed_of
 from knowhy.model.space import Point, same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Failed
@@ -51,7 +50,7 @@ class Luck:
             out[on[:, None, i] != on[None, :, i]] *= kept
         others = np.delete(rows, self.columns, axis=1)
         if others.shape[1]:
-            keys = np.unique(others.round(9), axis=0, return_inverse=True)[1].reshape(-1)
+            keys = np.array(places(others), dtype=object)
             out *= keys[:, None] == keys[None]
         out *= 1.0 - _OWN
         np.fill_diagonal(out, 1.0)
@@ -115,5 +114,5 @@ def known_seed(state: State, point: Point, turn: int = 0) -> int | None:
     defaults = state.space.defaults()
     runs = [t.proposal for t in state.trials.values() if not isinstance(t, Failed)]
     here = {p.seed for p in runs if same_point(p.point, point)}
-    known = [p.seed for p in runs if same_point(p.point, defaults) and p.seed not in here and seed_of(p) >= 0]
+    known = [p.seed for p in runs if same_point(p.point, defaults) and p.seed not in here and p.seed_known]
     return known[turn % len(known)] if known else None

@@ -185,9 +185,8 @@ class Posterior:
     @cached_property
     def _switches(self) -> tuple[int, ...]:
         """The columns of patches."""
-        space = self.state.space
-        names = [n for n in self.encoder.names if space[n].role == PATCH_ROLE]
-        return tuple(self.encoder.slices[self.encoder.names.index(n)].start for n in names)
+        found = zip(self.encoder.parameters, self.encoder.slices, strict=True)
+        return tuple(columns.start for p, columns in found if p.role == PATCH_ROLE)
 
     def _fitted(self, key: str, family: Family, transform: Transform, head: Data, seen: int) -> Fit:
         """The fit of ``family`` to the first ``seen`` observations (``head``, where there are many)."""

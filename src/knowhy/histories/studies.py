@@ -52,7 +52,7 @@ def _recorded(state: State) -> Iterator[Recorded]:
             f"trial {number}",
             settings,
             outcome,
-            trial.proposal.seed if trial.proposal.purpose != "observe" or trial.proposal.seed else None,
+            trial.proposal.seed if trial.proposal.seed_known else None,
             f"{trial.proposal.reason}{default}",
             trial.proposal.purpose,
             kept,

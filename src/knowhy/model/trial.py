@@ -83,6 +83,11 @@ class Proposal:
     arms: tuple[Arm, ...] = ()
     request: int = 0
 
+    @property
+    def seed_known(self) -> bool:
+        """Whether the trial ran on ``seed``; not so where it was imported without one."""
+        return self.purpose != "observe" or self.seed != 0
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
