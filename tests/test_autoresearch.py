@@ -156,8 +156,8 @@ def test_export_and_back(root: Path) -> None:
     call("import", "results.tsv", "--study", "s")
     call("export", "--study", "s", "--format", "results.tsv", "--out", "../again.tsv")
     one, two = read_results(root / "results.tsv"), read_results(root.parent / "again.tsv")
-    values = [(r.value, r.memory) for r in one.rows if r.description != "tanh"]
-    assert [(r.value, r.memory) for r in two.rows] == values
+    rows = [(r.commit, r.value, r.memory) for r in one.rows if r.description != "tanh"]
+    assert [(r.commit, r.value, r.memory) for r in two.rows] == rows
     assert two.metric == "val_bpb"
 
 

@@ -25,6 +25,7 @@ from knowhy.model.events import (
     ParameterChanged,
     StudyCreated,
     TrialCompleted,
+    TrialObserved,
     TrialProposed,
     TrialStarted,
 )
@@ -354,3 +355,11 @@ def test_every_event_has_a_coder_and_a_golden_example() -> None:
 @pytest.mark.parametrize("body", BODIES)
 def test_golden_bodies(body: str) -> None:
     assert encode(decode(body)) == body
+
+
+def test_an_imported_trial_that_was_written_before_commits_were_kept_is_read() -> None:
+    body = json.loads(next(b for b in BODIES if b.startswith('{"type":"TrialObserved"')))
+    body.pop("commit")
+    event = decode(json.dumps(body))
+    assert isinstance(event, TrialObserved)
+    assert event.commit == ""

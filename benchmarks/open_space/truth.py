@@ -12,7 +12,7 @@ from benchmarks.open_space.planted_set import PlantedSet
 from benchmarks.open_space.sets import SETS, planted_set
 
 SEEDS = {"digits": 60, "gpt": 4}
-NOISE = 12  # runs of the base at least, for what the noise of one run is
+ALONE = 40  # paired seeds at least for each patch alone, and runs of the base: they say what is large
 _HELPS = -1.0  # standard deviations of one run: what helps by more is in the winning combination
 
 
@@ -27,13 +27,14 @@ def measure(planted: PlantedSet, count: int) -> dict[str, object]:
     def run(on: Sequence[str], seed: int) -> float:
         return planted.train(on, seed)[planted.metric]
 
-    many = np.array([run((), 1_000_000 + s) for s in range(max(count, NOISE))])
+    more = [1_000_000 + s for s in range(max(count, ALONE))]
+    many = np.array([run((), s) for s in more])
     noise, base = float(many.std(ddof=1)), many[:count]
     rng = np.random.default_rng(5)
     whole = planted.space
     out: dict[str, dict[str, list[float]]] = {}
     for name in planted.names:
-        alone = np.array([run((name,), s) for s in seeds]) - base
+        alone = np.array([run((name,), s) for s in more]) - many
         average = []
         for s in seeds:
             others = {n: bool(rng.random() < 0.25) for n in planted.names}

@@ -203,7 +203,8 @@ def _recorded(version: _Version, names: Sequence[str], labels: Mapping[str, str]
     else:
         metrics = {metric: row.value} | ({"memory_gb": row.memory} if row.memory else {})
         ended = Observation(metrics, 0.0)
-    return Recorded(row.commit, settings, ended, None, row.description, "", row.status == "keep")
+    kept = row.status == "keep"
+    return Recorded(row.commit, settings, ended, None, row.description, kept=kept, commit=row.commit)
 
 
 def _verdicts(

@@ -145,7 +145,7 @@ def observed(
         if trial.note:
             reason = f"{reason}: {trial.note}"
         proposal = Proposal(number, point, trial.seed or 0, "observe", reason[:400], history.kind)
-        events.append(TrialObserved(proposal, ended, trial.key))
+        events.append(TrialObserved(proposal, ended, trial.key, trial.commit))
         number += 1
     return events, known
 

@@ -25,9 +25,10 @@ LONGEST_NAME = 120
 class Recorded:
     """One trial that ended.
 
-    ``name`` is how its source calls it ("trial 12", "row 3", a commit, a run). ``settings`` are the values that it
-    had; a name that is missing was not in effect. ``seed`` is None where it is not known, ``purpose`` and ``note``
-    are what the source says about it. ``key`` identifies the trial wherever the file lies; ``identified`` fills it in.
+    ``name`` is how its source calls it ("trial 12", "row 3", a commit, a run), ``commit`` what it ran at where that is
+    known. ``settings`` are the values that it had; a name that is missing was not in effect. ``seed`` is None where it
+    is not known, ``purpose`` and ``note`` are what the source says about it. ``key`` identifies the trial wherever the
+    file lies; ``identified`` fills it in.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Recorded:
     purpose: str = ""
     kept: bool | None = None
     key: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,7 @@ def results_text(history: History) -> str:
     lines = [f"commit\t{_plain(metric)}\tmemory_gb\tstatus\tdescription"]
     for trial in history.trials:
         ended = trial.outcome
-        number = trial.name.removeprefix("trial ")
-        commit = f"trial{number}" if number.isdecimal() else number
+        commit = trial.commit or trial.name.replace(" ", "")
         value = ended.metrics.get(metric) if isinstance(ended, Observation) else None
         memory = next((ended.metrics[n] / per for n, per in _MEMORY if n in ended.metrics), 0.0)
         status = "crash" if value is None else "keep" if trial.kept else "discard"

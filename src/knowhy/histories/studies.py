@@ -57,4 +57,5 @@ def _recorded(state: State) -> Iterator[Recorded]:
             trial.proposal.purpose,
             kept,
             keys.get(number, ""),
+            state.commits.get(number, ""),
         )

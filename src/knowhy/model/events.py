@@ -159,11 +159,13 @@ class TrialObserved:
     """A trial that others ran joins as evidence: its purpose is "observe", nothing was predicted of it.
 
     ``key`` says which trial of which history it is, so that importing the same history again adds nothing.
+    ``commit`` is what the history says it ran at, "" where it says nothing.
     """
 
     proposal: Proposal
     outcome: Outcome
     key: str
+    commit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,8 @@ class State:
     ``requests`` are those that wait for an answer, by the number of their record; ``answers`` the trials that
     answered one, ``declined`` why one was withdrawn. ``order`` lists the trials that ended, in the order of the
     journal; ``time`` is that of the last record.
-    ``observed`` maps the keys of imported trials to their numbers. ``begun`` is the kind of subject it began with,
+    ``observed`` maps the keys of imported trials to their numbers, ``commits`` their numbers to the commits that they
+    ran at, where that is known. ``begun`` is the kind of subject it began with,
     ``trust`` how its trials run and are measured.
     """
 
@@ -84,6 +85,7 @@ class State:
     answers: dict[int, tuple[int, ...]] = field(default_factory=dict)
     declined: dict[int, str] = field(default_factory=dict)
     observed: dict[str, int] = field(default_factory=dict)
+    commits: dict[int, str] = field(default_factory=dict)
     begun: str = ""
     patches: dict[str, Patch] = field(default_factory=dict)
     thoughts: list[Thought] = field(default_factory=list)
@@ -156,6 +158,7 @@ def fold(records: Iterable[Record], state: State | None = None) -> State:
             answers=dict(state.answers),
             declined=dict(state.declined),
             observed=dict(state.observed),
+            commits=dict(state.commits),
             patches=dict(state.patches),
             thoughts=list(state.thoughts),
         )
@@ -242,6 +245,8 @@ def _apply(state: State, record: Record) -> State:
             state.trials[number] = ended(e.proposal, e.outcome, record.time)  # type: ignore[arg-type]
             state.order.append(number)
             state.observed[e.key] = number
+            if e.commit:
+                state.commits[number] = e.commit
             return replace(state, next_trial=max(state.next_trial, number + 1))
         case SubjectAttached() as e:
             return replace(state, subject=e.subject)
