@@ -110,6 +110,30 @@ def test_points_that_break_a_constraint_lose() -> None:
     assert posterior.incumbent.observation.metrics["memory"] <= 0.6
 
 
+def _again(state: State, point: Point, outcomes: list[Outcome]) -> State:
+    for i, found in enumerate(outcomes, state.next_trial):
+        proposal = Proposal(i, point, i, "verify", "")
+        state.trials[i] = (
+            Completed(proposal, found, 0.0) if isinstance(found, Observation) else Failed(proposal, found, 0.0)
+        )
+        state.order.append(i)
+    return replace(state, next_trial=state.next_trial + len(outcomes))
+
+
+@pytest.mark.parametrize(("failed", "ran", "stays"), [(3, 1, False), (0, 4, True), (1, 12, True)])
+def test_a_configuration_that_fails_again_and_again_is_not_the_best(failed: int, ran: int, stays: bool) -> None:
+    rng = np.random.default_rng(0)
+    state = _state(lambda p: Observation({"loss": _bowl(p) + 0.01 * rng.standard_normal()}, 1.0), 24)
+    first = Beliefs().posterior(state).incumbent
+    assert first is not None
+    best = first.proposal.point
+    ended: list[Outcome] = [Observation({"loss": first.observation.metrics["loss"]}, 1.0) for _ in range(ran)]
+    ended += [Failure("exit", "did not converge", 1.0)] * failed
+    now = Beliefs().posterior(_again(state, best, ended)).incumbent
+    assert now is not None
+    assert (now.proposal.point == best) is stays
+
+
 def test_what_breaks_a_constraint_does_not_set_the_mark_to_beat() -> None:
     """The gain at points that keep the constraint is that over the best point that keeps it."""
     state = _state(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
+from scipy.special import betaincinv
 
 from knowhy.engine import surrogate
-from knowhy.engine.encoding import Array, Encoder
+from knowhy.engine.encoding import Array, Encoder, places
 from knowhy.engine.finite import Idle, Quadratic
 from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit, fitted_at, thin
 from knowhy.engine.kernels import Additive, Ard, Family
@@ -35,6 +37,7 @@ SMOOTH, SPARSE, ADDITIVE, QUADRATIC, IDLE, STRUCTURES = 0.25, 0.2, 0.2, 0.15, 0.
 _MOST_POINTS, _FIT_POINTS = 300, 128
 _CONSIDERED = 256
 _CLEARLY, _SPARE = 0.9, 24
+_SURELY = 0.9
 
 
 class Posterior:
@@ -305,6 +308,7 @@ class Posterior:
     def incumbent(self) -> Completed | None:
         """The tried configuration with the best posterior mean of the first objective.
 
+        The more one fails beyond what all have to expect, the nearer it counts to the worst of them.
         One that is being verified keeps its place unless fresh runs speak against it, or another is better in
         nine draws of ten while there is time to verify that as well.
         """
@@ -317,6 +321,7 @@ class Posterior:
         else:
             mean, sd = self.at_candidates(objective.metric)
             cost = objective.sign * mean + 0.1 * sd
+        cost = cost + self._failing(rows) * (cost.max() - cost)
         leader = int(np.argmin(cost))
         held = next((c for c in reversed(self.state.contrasts.values()) if not c.theory), None)
         at = None
@@ -333,6 +338,25 @@ class Posterior:
             if kept or np.mean(draws[:, 0] < draws[:, 1]) < _CLEARLY:
                 leader = at
         return trials[leader]
+
+    def _failing(self, rows: Array) -> Array:
+        """By how much each configuration in ``rows``, of those that have completed, fails more often than usual (to 1).
+
+        As far as is sure (nine in ten, Jeffreys' interval; Brown, Cai and DasGupta 2001): one bad run among many is bad
+        luck, and what ran once and never failed has shown nothing yet.
+        """
+        if not self.failed:
+            return np.zeros(len(rows))
+        failed = Counter(places(self.trial_rows([t.proposal.point for t in self.failed])))
+        again = sum(count for at, count in failed.items() if at in self.runs)
+        if not again:
+            return np.zeros(len(rows))
+        usual = again / (again + sum(self.runs.values()))
+        keys = places(rows)
+        fails = np.array([failed[key] for key in keys], dtype=float)
+        ended = np.array([self.runs[key] for key in keys], dtype=float)
+        least = betaincinv(fails + 0.5, ended + 0.5, 1.0 - _SURELY)
+        return np.asarray(np.where(fails > 0, np.maximum(least - usual, 0.0), 0.0))
 
     def judge(self, metrics: Iterable[str], *, prior: bool = False) -> Judge:
         """Evaluates claims about ``metrics`` on the draws of the posterior (or prior)."""
