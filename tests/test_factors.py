@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from knowhy.engine import evidence
 from knowhy.engine.beliefs import contrast_pairs
 from knowhy.engine.factors import FactorPolicy, screening_trials
 from knowhy.engine.mind import Mind
-from knowhy.engine.screening import breaking, mirrored, model, next_screening, signs
+from knowhy.engine.screening import breaking, breaks, mirrored, model, next_screening, signs
 from knowhy.execution.inline import InlineExecutor, InlineSubject
 from knowhy.journal.memory import MemoryJournal
 from knowhy.loop import Limits, run
@@ -22,12 +23,13 @@ from knowhy.model.events import StudyCreated
 from knowhy.model.exclusion import Exclusion
 from knowhy.model.objective import Objective
 from knowhy.model.observation import Failure, Observation
-from knowhy.model.patch import PATCH_ROLE
+from knowhy.model.patch import PATCH_ROLE, Patch
 from knowhy.model.space import Choices, Parameter, Point, Space
 from knowhy.model.state import State
 from knowhy.model.trial import Arm, Completed, Contrast, Failed, Proposal
 from knowhy.theorists.builtin import Builtin
 from knowhy.theorists.patches import Patches, standing_out
+from knowhy.views import patch_views
 
 NOISE = 0.01
 
@@ -207,3 +209,29 @@ def test_a_patch_that_does_not_run_costs_few_trials() -> None:
     state, _ = study(patch_space(*EFFECTS), train, 24)
     failed = [t for t in state.trials.values() if isinstance(t, Failed)]
     assert 1 <= len(failed) <= 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_patch_that_breaks_every_run_is_held_off_after_two(seed: int) -> None:
+    def train(point: Point, seed: int) -> dict[str, float]:
+        if point["bad"]:
+            raise ImportError("no module of that name")
+        return {"loss": 1.0 - 0.05 * bool(point["good"]) + NOISE * float(np.random.default_rng(seed).standard_normal())}
+
+    state, mind = study(patch_space("bad", "good"), train, 20, seed)
+    assert sum(isinstance(t, Failed) for t in state.trials.values()) == 2
+    assert not state.space["bad"].active
+    assert [c.reason for _, c in state.changes if c.change == "frozen" and c.parameter.name == "bad"] == [
+        "every trial with it failed, and nothing else can have been the cause; it stays off"
+    ]
+    patches = replace(state, patches={n: Patch(n, "because", "", ("train.py",)) for n in ("bad", "good")})
+    assert {v.name: v.verdict for v in patch_views(patches, mind, {})} == {"bad": "breaks the run", "good": "helps"}
+
+
+def test_a_patch_that_failed_once_or_beside_another_suspect_may_still_be_tried() -> None:
+    space = patch_space(*NAMES)
+    assert not breaks(state_of(space, [{}, {"a": True}], [1.0, None]), "a")
+    both: Point = {"a": True, "b": True}
+    assert not breaks(state_of(space, [{}, both, both], [1.0, None, None]), "a")
+    assert breaks(state_of(space, [{}, both, both, {"b": True}], [1.0, None, None, 1.0]), "a")
+    assert not breaks(state_of(space, [{"a": True}, both, {"a": True}], [None, None, 1.0]), "a")

@@ -1,6 +1,7 @@
-"""Changes of the space that the data themselves ask for: ranges that widen, parameters that are frozen and reopened.
+"""Changes of the space that the data ask for: ranges that widen, parameters that are frozen and reopened.
 
-Each rests on a claim that is judged like any other, and is an event that says so. All are pure in the state.
+Each rests on a claim that is judged like any other, or on failures, and is an event that says so. All are pure in the
+state.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from knowhy.engine import claims
 from knowhy.engine.beliefs import Beliefs, share
 from knowhy.engine.bounds import Side, hard, wider
 from knowhy.engine.posterior import Posterior
+from knowhy.engine.screening import breaks
 from knowhy.model.events import ParameterChanged
+from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Interval, Parameter, describe
 from knowhy.model.state import State
 from knowhy.model.theory import Matters, Optimum, Scope
@@ -36,8 +39,12 @@ _EDGES: dict[Side, str] = {"low": "lower", "high": "upper"}
 def adapt(beliefs: Beliefs, state: State, looked_at: int = 0) -> list[ParameterChanged]:
     """What the trials so far say about the space; mostly nothing, and only after every fourth trial.
 
-    ``looked_at`` is how many of the trials that ended were there the last time.
+    ``looked_at`` is how many of the trials that ended were there the last time. That a patch breaks what it is in is
+    seen at once.
     """
+    broken = list(_broken(state))
+    if broken:
+        return broken
     if not state.objectives or state.run is None or len(state.order) // _EVERY == looked_at // _EVERY:
         return []
     if len(state.trials) > _LATEST * state.run.trials or len(state.completed) < _LEAST_TRIALS:
@@ -63,6 +70,17 @@ def by_evidence(change: ParameterChanged | None) -> bool:
 
 def _believed(beliefs: Beliefs, posterior: Posterior, claim: Matters | Optimum) -> float:
     return share(beliefs.answer(posterior, claim).holds)
+
+
+def _broken(state: State) -> Iterator[ParameterChanged]:
+    """Patches that no trial has survived; not what was opened again."""
+    for parameter in state.space.active:
+        last = last_change(state, parameter.name)
+        if parameter.role != PATCH_ROLE or (last is not None and last.change == "opened"):
+            continue
+        if breaks(state, parameter.name):
+            reason = "every trial with it failed, and nothing else can have been the cause; it stays off"
+            yield ParameterChanged(replace(parameter, active=False), "frozen", reason, BY)
 
 
 def _widened(beliefs: Beliefs, posterior: Posterior) -> Iterator[ParameterChanged]:

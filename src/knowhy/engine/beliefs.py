@@ -29,7 +29,6 @@ Structural = OnlyThrough | FailsWhen
 _LOG_BF = 10.0
 _SETTLED = 0.02
 _STRUCTURES, _LIMITS = 4, 8
-_JUDGED = 3
 _REMEMBERED = 200
 
 
@@ -196,8 +195,7 @@ class Beliefs:
         """
         posterior = self.posterior(state)
         beliefs, priors = {}, {}
-        # Two configurations cannot tell a scale from a slope: until there is a third, nothing has been judged.
-        told = posterior.distinct >= _JUDGED
+        told = posterior.told
         if told:
             self._prepare(posterior)
         for theory in state.theories.values():

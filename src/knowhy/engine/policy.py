@@ -20,7 +20,7 @@ from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import improve_reason, learn_reason, propose, repeat_reason, trial_seed
 from knowhy.engine.replicates import Again, again
-from knowhy.engine.tried import place
+from knowhy.engine.tried import every, place
 from knowhy.engine.verification import verify
 from knowhy.engine.wishes import Wished, wished
 from knowhy.model.decision import Budget, Decision, Option
@@ -69,13 +69,14 @@ class TheoryPolicy:
             again = propose(state, point, "learn", "the default again on another seed shows how large the noise is", 1)
             return Decision((again,), again.reason)
         posterior = self.beliefs.posterior(state)
-        early = self._early(state, posterior, budget)
+        known = _all_known(posterior)
+        early = None if known else self._early(state, posterior, budget)
         if early is not None:
             return early
         if not posterior.completed:
             return self._blind(state, posterior)
         kept = reserve(budget, deterministic=posterior.deterministic)
-        if left <= kept or _progress(state, budget) > 1.0 - kept / budget.trials:
+        if left <= kept or _progress(state, budget) > 1.0 - kept / budget.trials or known:
             verification = verify(self.beliefs, state, posterior, left)
             if verification is not None:
                 return verification
@@ -297,6 +298,17 @@ def _progress(state: State, budget: Budget) -> float:
     if budget.seconds:
         share = max(share, (state.spent + state.time - state.run_started) / budget.seconds)
     return min(share, 1.0)
+
+
+def _all_known(posterior: Posterior) -> bool:
+    """Whether every configuration of a small space has run as often as a search would run it, or failed."""
+    points = every(posterior.state.space)
+    if points is None:
+        return False
+    runs, times = posterior.runs, 1 if posterior.deterministic else 2
+    failed = {place(r) for r in posterior.rows([t.proposal.point for t in posterior.failed])}
+    keys = [place(r) for r in posterior.rows(points)]
+    return all(runs.get(key, 0) >= times or (key in failed and key not in runs) for key in keys)
 
 
 def _late(state: State, budget: Budget, posterior: Posterior) -> bool:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
-from scipy.special import betaincinv
 
 from knowhy.engine import surrogate
-from knowhy.engine.encoding import Array, Encoder, places
+from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.finite import Idle, Quadratic
 from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit, fitted_at, thin
 from knowhy.engine.kernels import Additive, Ard, Family
@@ -24,7 +22,7 @@ from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
 from knowhy.engine.success import Success
 from knowhy.engine.surface import Response
-from knowhy.engine.tried import Rows, Tried, place, promising
+from knowhy.engine.tried import Rows, Tried, enough, failing, place, promising
 from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Point, same_point
@@ -37,7 +35,6 @@ SMOOTH, SPARSE, ADDITIVE, QUADRATIC, IDLE, STRUCTURES = 0.25, 0.2, 0.2, 0.15, 0.
 _MOST_POINTS, _FIT_POINTS = 300, 128
 _CONSIDERED = 256
 _CLEARLY, _SPARE = 0.9, 24
-_SURELY = 0.9
 
 
 class Posterior:
@@ -125,7 +122,7 @@ class Posterior:
         if not len(values):
             return IDENTITY
         head = values[: fitted_at(len(values))]
-        if self.distinct >= 3:
+        if self.told:
             tail = goal(metric, self.state.objectives)
             return fit_transform(head, tail, positive=bool(values.min() > 0))
         # Replicates of one configuration show the noise, not how far the metric can move.
@@ -136,6 +133,11 @@ class Posterior:
     def distinct(self) -> int:
         """How many different configurations have completed."""
         return len(self.runs)
+
+    @cached_property
+    def told(self) -> bool:
+        """Whether enough configurations have completed to tell a scale from a slope: until then nothing is judged."""
+        return self.distinct >= enough(self.state.space)
 
     def _values(self, metric: str) -> Array:
         return np.array([look.value for look in self._look(metric)])
@@ -321,42 +323,21 @@ class Posterior:
         else:
             mean, sd = self.at_candidates(objective.metric)
             cost = objective.sign * mean + 0.1 * sd
-        cost = cost + self._failing(rows) * (cost.max() - cost)
+        if self.failed:
+            failed = self.trial_rows([t.proposal.point for t in self.failed])
+            cost = cost + failing(rows, self.runs, failed) * (cost.max() - cost)
         leader = int(np.argmin(cost))
         held = next((c for c in reversed(self.state.contrasts.values()) if not c.theory), None)
-        at = None
-        if held is not None:
-            at = next((i for i, t in enumerate(trials) if same_point(t.proposal.point, held.treatment)), None)
-            found = self.state.evidence.get(held.id)
-            if found is not None and 2 * found.wins <= found.pairs:
-                at = None  # fresh runs speak against it: it holds no place
-        if held is not None and at is not None:
+        found = None if held is None else self.state.evidence.get(held.id)
+        # What fresh runs speak against holds no place.
+        if held is not None and (found is None or 2 * found.wins > found.pairs):
+            at = next((i for i, t in enumerate(trials) if same_point(t.proposal.point, held.treatment)), leader)
             draws = objective.sign * self.response(objective.metric).draws(rows[[leader, at]])
             left = self.state.run.trials - self.state.planned if self.state.run else 0
             # Changing horses is for those who have trials left to verify another with, and to spare.
-            kept = left < _SPARE
-            if kept or np.mean(draws[:, 0] < draws[:, 1]) < _CLEARLY:
+            if left < _SPARE or np.mean(draws[:, 0] < draws[:, 1]) < _CLEARLY:
                 leader = at
         return trials[leader]
-
-    def _failing(self, rows: Array) -> Array:
-        """By how much each configuration in ``rows``, of those that have completed, fails more often than usual (to 1).
-
-        As far as is sure (nine in ten, Jeffreys' interval; Brown, Cai and DasGupta 2001): one bad run among many is bad
-        luck, and what ran once and never failed has shown nothing yet.
-        """
-        if not self.failed:
-            return np.zeros(len(rows))
-        failed = Counter(places(self.trial_rows([t.proposal.point for t in self.failed])))
-        again = sum(count for at, count in failed.items() if at in self.runs)
-        if not again:
-            return np.zeros(len(rows))
-        usual = again / (again + sum(self.runs.values()))
-        keys = places(rows)
-        fails = np.array([failed[key] for key in keys], dtype=float)
-        ended = np.array([self.runs[key] for key in keys], dtype=float)
-        least = betaincinv(fails + 0.5, ended + 0.5, 1.0 - _SURELY)
-        return np.asarray(np.where(fails > 0, np.maximum(least - usual, 0.0), 0.0))
 
     def judge(self, metrics: Iterable[str], *, prior: bool = False) -> Judge:
         """Evaluates claims about ``metrics`` on the draws of the posterior (or prior)."""

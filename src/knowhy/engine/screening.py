@@ -22,6 +22,7 @@ import numpy as np
 
 from knowhy.engine.encoding import Array
 from knowhy.model.observation import SAYS_NOTHING
+from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Point, Scalar, Space
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Failed
@@ -29,6 +30,7 @@ from knowhy.model.trial import Completed, Failed
 _POOL = 192
 _PAIRS = 0.15  # prior variance of a product, where that of a single effect is 1
 ON = 0.3  # share of switches that are on: half would tell most if effects added up, fewer saturate less
+_BREAKS = 2  # runs
 _MAYBE = 0.06  # chance that a switch nobody has tried breaks the run
 
 
@@ -61,6 +63,19 @@ def breaking(names: Sequence[str], state: State) -> dict[str, float]:
             for n in suspects:
                 chance[n] = max(chance[n], 1.0 / len(suspects))
     return chance
+
+
+def breaks(state: State, name: str) -> bool:
+    """Whether every run with the switch ``name`` failed, and nothing else can have been the cause.
+
+    Two at least: one may be bad luck.
+    """
+    on = [t for t in state.trials.values() if t.proposal.point.get(name) is True]
+    failed = [t for t in on if isinstance(t, Failed) and t.failure.kind not in SAYS_NOTHING]
+    if len(failed) < _BREAKS:
+        return False
+    names = [p.name for p in state.space if p.role == PATCH_ROLE]
+    return breaking(names, state)[name] == 1.0
 
 
 def next_screening(

@@ -37,10 +37,10 @@ class SwitchEffect:
 
 
 def switch_effects(beliefs: Beliefs, state: State, names: Iterable[str], where: Where) -> dict[str, SwitchEffect]:
-    """The effect of each switch on the first objective, in the scope ``where``; empty before three configurations."""
+    """The effect of each switch on the first objective, in the scope ``where``; empty while little has run."""
     chosen = [name for name in names if name in state.space]
     posterior = beliefs.posterior(state, chosen)
-    if posterior.distinct < 3 or not chosen:
+    if not posterior.told or not chosen:
         return {}
     metric = state.objective.metric
     better, worse, margin = _verbs(state, posterior)

@@ -2,27 +2,67 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import product
 
 import numpy as np
+from scipy.special import betaincinv
 
 from knowhy.engine.encoding import Array, Encoder, places
 from knowhy.engine.fitting import Index
 from knowhy.engine.hypervolume import directions
 from knowhy.model.objective import Constraint
-from knowhy.model.space import Point
+from knowhy.model.space import Choices, Point, Scalar, Space
 from knowhy.model.trial import Completed
 
 _ENCODERS = 4
 _SPARE = 4096
 _WAYS = 16
+_LEAST, _MANY = 3, 64
+_SURELY = 0.9
 
 
 def place(row: Array) -> bytes:
     """A key for the configuration of an encoded row."""
     return places(row[None])[0]
+
+
+def every(space: Space) -> list[dict[str, Scalar]] | None:
+    """All configurations of ``space``, what is held at its default; None where they are many."""
+    values = [p.domain.values if isinstance(p.domain, Choices) else range(_MANY + 1) for p in space.active]
+    if math.prod(len(v) for v in values) > _MANY:
+        return None
+    names, defaults = [p.name for p in space.active], space.defaults()
+    found = (space.complete({**defaults, **dict(zip(names, chosen, strict=True))}) for chosen in product(*values))
+    return list({repr(point): point for point in found}.values())
+
+
+def enough(space: Space) -> int:
+    """How many different configurations tell a scale from a slope: three, or all where ``space`` has fewer."""
+    points = every(space)
+    return _LEAST if points is None else min(_LEAST, len(points))
+
+
+def failing(rows: Array, runs: Mapping[bytes, int], failed: Array) -> Array:
+    """By how much more often than usual each configuration in ``rows`` fails, of those that have completed (0 to 1).
+
+    ``runs`` is how often each completed, ``failed`` are the rows of the trials that failed. As far as is sure (nine in
+    ten, Jeffreys' interval; Brown, Cai and DasGupta 2001): one bad run among many is bad luck, and what ran once and
+    never failed has shown nothing yet.
+    """
+    fails = Counter(places(failed))
+    again = sum(count for key, count in fails.items() if key in runs)
+    if not again:
+        return np.zeros(len(rows))
+    usual = again / (again + sum(runs.values()))
+    keys = places(rows)
+    lost = np.array([fails[key] for key in keys], dtype=float)
+    ended = np.array([runs[key] for key in keys], dtype=float)
+    least = betaincinv(lost + 0.5, ended + 0.5, 1.0 - _SURELY)
+    return np.asarray(np.where(lost > 0, np.maximum(least - usual, 0.0), 0.0))
 
 
 class Rows:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from knowhy.engine.screening import breaks
 from knowhy.engine.switches import SwitchEffect, Where
 from knowhy.model.patch import Patch
 from knowhy.model.space import Scalar
@@ -13,7 +14,7 @@ from knowhy.model.state import State
 from knowhy.model.trial import Completed, Contrast, Failed
 from knowhy.views.mind import Mind
 
-Verdict = Literal["helps", "hurts", "makes no difference", "not known"]
+Verdict = Literal["helps", "hurts", "makes no difference", "breaks the run", "not known"]
 
 
 class Asked(Mind, Protocol):
@@ -30,9 +31,9 @@ class PatchView:
 
     ``effect`` is what turning it on does near the best configuration, ``average`` over settings of the others,
     ``alone`` at the default: None before there are data. ``verdict`` is "helps" or "hurts" from a belief of 95% on,
-    near the best, else on average, else alone; ``certified`` is "helps" or "hurts" where fresh pairs certify it, else
-    "". ``failed`` of ``trials`` trials with it ended with a failure; ``excludes`` are the patches that it cannot be on
-    with. ``kept``: the best configuration has it on.
+    near the best, else on average, else alone, "breaks the run" where no trial survived it; ``certified`` is "helps" or
+    "hurts" where fresh pairs certify it, else "". ``failed`` of ``trials`` trials with it ended with a failure;
+    ``excludes`` are the patches that it cannot be on with. ``kept``: the best configuration has it on.
     """
 
     name: str
@@ -120,7 +121,7 @@ def _view(
         near,
         average,
         alone,
-        _verdict(near, average, alone),
+        "breaks the run" if breaks(state, patch.name) else _verdict(near, average, alone),
         certified(state, patch.name),
         kept,
         patch.sha256,
