@@ -17,10 +17,11 @@ from knowhy.engine import design, improvement, opinions
 from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.elsewhere import abroad
 from knowhy.engine.encoding import Array
+from knowhy.engine.factorial import TWICE, all_known, every, next_run
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.proposals import improve_reason, learn_reason, propose, repeat_reason, trial_seed
 from knowhy.engine.replicates import Again, again
-from knowhy.engine.tried import every, place
+from knowhy.engine.tried import place
 from knowhy.engine.verification import verify
 from knowhy.engine.wishes import Wished, wished
 from knowhy.model.decision import Budget, Decision, Option
@@ -35,6 +36,7 @@ ROUNDS = 6  # as many wins in a row certify
 TWO_THEORIES = (60, 100)  # budgets from which one and two theories are verified beside the incumbent
 MENDABLE = ("exit", "no_metric", "setup", "patch", "tampered")
 AT_MOST, TOO_FEW = 0.4, 0.34  # of a study is verification, and where that is too little to certify
+FACTORIAL = 0.5  # of the search at most: a full factorial design, where there are few configurations
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
 _PROMPT = -1.0  # log of the share of the best expected improvement at which a trusted proposer's experiment is run
 _NOTHING = 0.003  # expected improvement, in spreads, below which the search is over
@@ -69,8 +71,11 @@ class TheoryPolicy:
             again = propose(state, point, "learn", "the default again on another seed shows how large the noise is", 1)
             return Decision((again,), again.reason)
         posterior = self.beliefs.posterior(state)
-        known = _all_known(posterior)
-        early = None if known else self._early(state, posterior, budget)
+        points = every(state.space)
+        failed = {place(r) for r in posterior.rows([t.proposal.point for t in posterior.failed])}
+        times = 1 if posterior.deterministic else TWICE
+        known = points is not None and all_known(posterior.rows(points), posterior.runs, failed, times)
+        early = None if known else self._early(state, posterior, budget, points)
         if early is not None:
             return early
         if not posterior.completed:
@@ -84,8 +89,19 @@ class TheoryPolicy:
 
     # Learn and improve
 
-    def _early(self, state: State, posterior: Posterior, budget: Budget) -> Decision | None:
-        """A few spread-out trials before models can say much."""
+    def _early(
+        self, state: State, posterior: Posterior, budget: Budget, points: Sequence[Point] | None
+    ) -> Decision | None:
+        """A few spread-out trials before models can say much; all configurations (``points``) where they are few."""
+        kept = reserve(budget, deterministic=posterior.deterministic)
+        if points is not None and TWICE * len(points) <= FACTORIAL * (budget.trials - kept):
+            rows = posterior.rows(points)
+            at = next_run(rows, posterior.rows([t.proposal.point for t in state.trials.values()]))
+            if at is None:
+                return None
+            reason = f"each of the {len(points)} configurations that there are runs twice"
+            made = propose(state, points[at], "learn", reason, row=rows[at], posterior=posterior)
+            return Decision((made,), reason)
         count = max(3, min(len(state.space.active) // 2 + 1, 6, budget.trials // 6))
         number = len(state.trials) - (2 if budget.trials >= 12 else 1)
         if number >= count:
@@ -298,17 +314,6 @@ def _progress(state: State, budget: Budget) -> float:
     if budget.seconds:
         share = max(share, (state.spent + state.time - state.run_started) / budget.seconds)
     return min(share, 1.0)
-
-
-def _all_known(posterior: Posterior) -> bool:
-    """Whether every configuration of a small space has run as often as a search would run it, or failed."""
-    points = every(posterior.state.space)
-    if points is None:
-        return False
-    runs, times = posterior.runs, 1 if posterior.deterministic else 2
-    failed = {place(r) for r in posterior.rows([t.proposal.point for t in posterior.failed])}
-    keys = [place(r) for r in posterior.rows(points)]
-    return all(runs.get(key, 0) >= times or (key in failed and key not in runs) for key in keys)
 
 
 def _late(state: State, budget: Budget, posterior: Posterior) -> bool:

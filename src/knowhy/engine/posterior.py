@@ -10,6 +10,7 @@ import numpy as np
 
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
+from knowhy.engine.factorial import enough
 from knowhy.engine.finite import Idle, Quadratic
 from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit, fitted_at, thin
 from knowhy.engine.kernels import Additive, Ard, Family
@@ -22,7 +23,7 @@ from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
 from knowhy.engine.success import Success
 from knowhy.engine.surface import Response
-from knowhy.engine.tried import Rows, Tried, enough, failing, place, promising
+from knowhy.engine.tried import Rows, Tried, failing, place, promising
 from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Point, same_point
@@ -310,9 +311,9 @@ class Posterior:
     def incumbent(self) -> Completed | None:
         """The tried configuration with the best posterior mean of the first objective.
 
-        The more one fails beyond what all have to expect, the nearer it counts to the worst of them.
-        One that is being verified keeps its place unless fresh runs speak against it, or another is better in
-        nine draws of ten while there is time to verify that as well.
+        The more one fails beyond what all have to expect, the nearer it counts to the worst. One that is being verified
+        keeps its place unless fresh runs speak against it, or another is better in nine draws of ten while there is
+        time to verify that as well.
         """
         trials, rows = self.candidates
         if not trials:
@@ -328,9 +329,8 @@ class Posterior:
             cost = cost + failing(rows, self.runs, failed) * (cost.max() - cost)
         leader = int(np.argmin(cost))
         held = next((c for c in reversed(self.state.contrasts.values()) if not c.theory), None)
-        found = None if held is None else self.state.evidence.get(held.id)
-        # What fresh runs speak against holds no place.
-        if held is not None and (found is None or 2 * found.wins > found.pairs):
+        found = self.state.evidence.get(held.id) if held is not None else None
+        if held is not None and (found is None or 2 * found.wins > found.pairs):  # else fresh runs speak against it
             at = next((i for i, t in enumerate(trials) if same_point(t.proposal.point, held.treatment)), leader)
             draws = objective.sign * self.response(objective.metric).draws(rows[[leader, at]])
             left = self.state.run.trials - self.state.planned if self.state.run else 0

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 from scipy.special import betaincinv
@@ -15,35 +13,18 @@ from knowhy.engine.encoding import Array, Encoder, places
 from knowhy.engine.fitting import Index
 from knowhy.engine.hypervolume import directions
 from knowhy.model.objective import Constraint
-from knowhy.model.space import Choices, Point, Scalar, Space
+from knowhy.model.space import Point
 from knowhy.model.trial import Completed
 
 _ENCODERS = 4
 _SPARE = 4096
 _WAYS = 16
-_LEAST, _MANY = 3, 64
 _SURELY = 0.9
 
 
 def place(row: Array) -> bytes:
     """A key for the configuration of an encoded row."""
     return places(row[None])[0]
-
-
-def every(space: Space) -> list[dict[str, Scalar]] | None:
-    """All configurations of ``space``, what is held at its default; None where they are many."""
-    values = [p.domain.values if isinstance(p.domain, Choices) else range(_MANY + 1) for p in space.active]
-    if math.prod(len(v) for v in values) > _MANY:
-        return None
-    names, defaults = [p.name for p in space.active], space.defaults()
-    found = (space.complete({**defaults, **dict(zip(names, chosen, strict=True))}) for chosen in product(*values))
-    return list({repr(point): point for point in found}.values())
-
-
-def enough(space: Space) -> int:
-    """How many different configurations tell a scale from a slope: three, or all where ``space`` has fewer."""
-    points = every(space)
-    return _LEAST if points is None else min(_LEAST, len(points))
 
 
 def failing(rows: Array, runs: Mapping[bytes, int], failed: Array) -> Array:
