@@ -222,16 +222,26 @@ def test_a_patch_that_breaks_every_run_is_held_off_after_two(seed: int) -> None:
     assert sum(isinstance(t, Failed) for t in state.trials.values()) == 2
     assert not state.space["bad"].active
     assert [c.reason for _, c in state.changes if c.change == "frozen" and c.parameter.name == "bad"] == [
-        "every trial with it failed, and nothing else can have been the cause; it stays off"
+        "every trial with it failed, and the same without it worked; it stays off"
     ]
     patches = replace(state, patches={n: Patch(n, "because", "", ("train.py",)) for n in ("bad", "good")})
     assert {v.name: v.verdict for v in patch_views(patches, mind, {})} == {"bad": "breaks the run", "good": "helps"}
 
 
-def test_a_patch_that_failed_once_or_beside_another_suspect_may_still_be_tried() -> None:
+def test_a_patch_that_failed_once_or_where_all_fails_may_still_be_tried() -> None:
     space = patch_space(*NAMES)
-    assert not breaks(state_of(space, [{}, {"a": True}], [1.0, None]), "a")
+    a: Point = {"a": True}
     both: Point = {"a": True, "b": True}
+    assert not breaks(state_of(space, [{}, a], [1.0, None]), "a")
+    assert breaks(state_of(space, [{}, a, a], [1.0, None, None]), "a")
+    assert not breaks(state_of(space, [{}, a, a], [None, None, None]), "a")
     assert not breaks(state_of(space, [{}, both, both], [1.0, None, None]), "a")
     assert breaks(state_of(space, [{}, both, both, {"b": True}], [1.0, None, None, 1.0]), "a")
-    assert not breaks(state_of(space, [{"a": True}, both, {"a": True}], [None, None, 1.0]), "a")
+    assert not breaks(state_of(space, [{}, a, a, both], [1.0, None, None, 1.0]), "a")
+
+
+def test_a_setting_that_fails_with_a_patch_and_without_says_nothing_of_the_patch() -> None:
+    space = Space((*patch_space("a").parameters, Parameter("lr", Choices((0.1, 9.0)), 0.1)))
+    high: Point = {"a": True, "lr": 9.0}
+    assert not breaks(state_of(space, [{}, high, high], [1.0, None, None]), "a")
+    assert breaks(state_of(space, [{}, high, high, {"lr": 9.0}], [1.0, None, None, 1.0]), "a")

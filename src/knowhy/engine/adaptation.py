@@ -73,13 +73,13 @@ def _believed(beliefs: Beliefs, posterior: Posterior, claim: Matters | Optimum) 
 
 
 def _broken(state: State) -> Iterator[ParameterChanged]:
-    """Patches that no trial has survived; not what was opened again."""
+    """Patches that break what works without them; not what was opened again."""
     for parameter in state.space.active:
         last = last_change(state, parameter.name)
         if parameter.role != PATCH_ROLE or (last is not None and last.change == "opened"):
             continue
         if breaks(state, parameter.name):
-            reason = "every trial with it failed, and nothing else can have been the cause; it stays off"
+            reason = "every trial with it failed, and the same without it worked; it stays off"
             yield ParameterChanged(replace(parameter, active=False), "frozen", reason, BY)
 
 

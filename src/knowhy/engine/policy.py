@@ -72,9 +72,12 @@ class TheoryPolicy:
             return Decision((again,), again.reason)
         posterior = self.beliefs.posterior(state)
         points = every(state.space)
-        failed = {place(r) for r in posterior.rows([t.proposal.point for t in posterior.failed])}
-        times = 1 if posterior.deterministic else TWICE
-        known = points is not None and all_known(posterior.rows(points), posterior.runs, failed, times)
+        known = points is not None and all_known(
+            posterior.rows(points),
+            posterior.runs,
+            {place(r) for r in posterior.rows([t.proposal.point for t in posterior.failed])},
+            1 if posterior.deterministic else TWICE,
+        )
         early = None if known else self._early(state, posterior, budget, points)
         if early is not None:
             return early

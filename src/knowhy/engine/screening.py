@@ -22,8 +22,7 @@ import numpy as np
 
 from knowhy.engine.encoding import Array
 from knowhy.model.observation import SAYS_NOTHING
-from knowhy.model.patch import PATCH_ROLE
-from knowhy.model.space import Point, Scalar, Space
+from knowhy.model.space import Point, Scalar, Space, same_point
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Failed
 
@@ -66,16 +65,17 @@ def breaking(names: Sequence[str], state: State) -> dict[str, float]:
 
 
 def breaks(state: State, name: str) -> bool:
-    """Whether every run with the switch ``name`` failed, and nothing else can have been the cause.
+    """Whether the switch ``name`` made two runs fail, at least, that work without it, and none worked with it.
 
-    Two at least: one may be bad luck.
+    One may be bad luck.
     """
+    worked = [t.proposal.point for t in state.completed]
+    if any(point.get(name) is True for point in worked):
+        return False
     on = [t for t in state.trials.values() if t.proposal.point.get(name) is True]
     failed = [t for t in on if isinstance(t, Failed) and t.failure.kind not in SAYS_NOTHING]
-    if len(failed) < _BREAKS:
-        return False
-    names = [p.name for p in state.space if p.role == PATCH_ROLE]
-    return breaking(names, state)[name] == 1.0
+    without = [state.space.complete({**t.proposal.point, name: False}) for t in failed]
+    return sum(any(same_point(point, other) for other in worked) for point in without) >= _BREAKS
 
 
 def next_screening(

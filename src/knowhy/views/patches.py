@@ -31,9 +31,9 @@ class PatchView:
 
     ``effect`` is what turning it on does near the best configuration, ``average`` over settings of the others,
     ``alone`` at the default: None before there are data. ``verdict`` is "helps" or "hurts" from a belief of 95% on,
-    near the best, else on average, else alone, "breaks the run" where no trial survived it; ``certified`` is "helps" or
-    "hurts" where fresh pairs certify it, else "". ``failed`` of ``trials`` trials with it ended with a failure;
-    ``excludes`` are the patches that it cannot be on with. ``kept``: the best configuration has it on.
+    near the best, else on average, else alone, "breaks the run" where what works without it fails; ``certified`` is
+    "helps" or "hurts" where fresh pairs certify it, else "". ``failed`` of ``trials`` trials with it ended with a
+    failure; ``excludes`` are the patches that it cannot be on with. ``kept``: the best configuration has it on.
     """
 
     name: str
