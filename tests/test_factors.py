@@ -225,7 +225,10 @@ def test_a_patch_that_breaks_every_run_is_held_off_after_two(seed: int) -> None:
         "every trial with it failed, and the same without it worked; it stays off"
     ]
     patches = replace(state, patches={n: Patch(n, "because", "", ("train.py",)) for n in ("bad", "good")})
-    assert {v.name: v.verdict for v in patch_views(patches, mind, {})} == {"bad": "breaks the run", "good": "helps"}
+    views = {v.name: v for v in patch_views(patches, mind, {})}
+    assert {name: view.verdict for name, view in views.items()} == {"bad": "breaks the run", "good": "helps"}
+    assert views["bad"].effect is None
+    assert views["good"].effect is not None
 
 
 def test_a_patch_that_failed_once_or_where_all_fails_may_still_be_tried() -> None:

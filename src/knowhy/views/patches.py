@@ -101,6 +101,9 @@ def _view(
         for t in state.trials.values()
         if isinstance(t, (Completed, Failed)) and t.proposal.point.get(patch.name) is True
     ]
+    broken = breaks(state, patch.name)
+    if broken:
+        near = average = alone = None  # no number was ever seen with it
     excludes = tuple(
         name
         for e in state.space.exclusions
@@ -121,7 +124,7 @@ def _view(
         near,
         average,
         alone,
-        "breaks the run" if breaks(state, patch.name) else _verdict(near, average, alone),
+        "breaks the run" if broken else _verdict(near, average, alone),
         certified(state, patch.name),
         kept,
         patch.sha256,

@@ -143,7 +143,9 @@ def _lines(view: PatchView) -> list[render.Line]:
     if view.status == "waiting":
         head.append("waits for the first run", style="dim")
     else:
-        word = f"{view.verdict}{' (certified)' if view.certified else ''}" if view.status == "open" else "dropped"
+        word = f"{view.verdict}{' (certified)' if view.certified else ''}"
+        if view.status != "open":
+            word = "dropped: it breaks the run" if view.verdict == "breaks the run" else "dropped"
         head.append(word + (", in the best configuration" if view.kept else ""))
     lines: list[render.Line] = [head]
     if view.because:
