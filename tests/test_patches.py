@@ -42,7 +42,7 @@ def knowhy_cli(*arguments: str, text: str | None = None, code: int = 0) -> Resul
 def added(*names: str) -> None:
     texts = {"helps": HELPS, "hurts": HURTS, "clashes": CLASHES, "breaks": BREAKS}
     for name in names:
-        knowhy_cli("patch", "add", "-", "--as", name, "--because", f"It {name}", text=texts[name])
+        knowhy_cli("patch", "add", "-", "--name", name, "--because", f"It {name}", text=texts[name])
 
 
 def test_a_study_of_patches_from_the_first_to_the_branch(root: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_study_of_patches_from_the_first_to_the_branch(root: Path) -> None:
 def test_a_killed_run_leaves_the_repository_as_it_was_and_goes_on(root: Path) -> None:
     before = fingerprint(root)
     slow = edit("import os\n", "import os\nimport time\ntime.sleep(0.4)\n")
-    knowhy_cli("patch", "add", "-", "--as", "slow", text=slow)
+    knowhy_cli("patch", "add", "-", "--name", "slow", text=slow)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "knowhy", "run", "--repo", ".", "--trials", "9", "--workers", "2"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -22,10 +22,19 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def which_study(command: F) -> F:
-    """Add ``--study``, ``--folder`` and ``--config``."""
+    """Add ``--study`` (or ``--name``), ``--folder`` and ``--config``."""
+    return _study(command, "--study", "--name")
+
+
+def which_study_of_named(command: F) -> F:
+    """Add ``--study``, ``--folder`` and ``--config`` to a command whose ``--name`` is that of something else."""
+    return _study(command, "--study")
+
+
+def _study(command: F, *flags: str) -> F:
     command = click.option("--config", metavar="FILE", help=f"Settings to read instead of {FILE_NAME}.")(command)
     command = click.option("--folder", metavar="DIR", help="Where studies are kept (.knowhy).")(command)
-    return click.option("--study", "--name", "study", metavar="NAME", help="The study that is meant.")(command)
+    return click.option(*flags, "study", metavar="NAME", help="The study that is meant.")(command)
 
 
 def json_option(command: F) -> F:

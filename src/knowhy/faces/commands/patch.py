@@ -13,7 +13,7 @@ from rich.text import Text
 from knowhy.cases.repository import Repo, name_for
 from knowhy.errors import UsageError
 from knowhy.faces import render
-from knowhy.faces.options import json_option, print_json, settings_path, which_study
+from knowhy.faces.options import json_option, print_json, settings_path, which_study, which_study_of_named
 from knowhy.faces.repositories import repo_of
 from knowhy.faces.text import one_line, safe
 from knowhy.settings.options import load
@@ -29,12 +29,12 @@ def patch() -> None:
 @patch.command()
 @click.argument("file")
 @click.option("--because", default="", help="Why it should help; the first line of its commit later.")
-@click.option("--as", "wanted", default="", metavar="NAME", help="Its name; that of the file where it is left out.")
+@click.option("--name", "wanted", default="", metavar="NAME", help="Its name; else that of the file.")
 @click.option("--file", "target", default="", metavar="PATH", help="Which file a whole one is a version of.")
 @click.option("--repo", metavar="DIR", help="The repository, before the first run (this folder).")
 @click.option("--edit", multiple=True, metavar="GLOB", help="What may be edited, before the first run.")
 @click.option("--command", metavar="TEXT", help="What will be run, before the first run.")
-@which_study
+@which_study_of_named
 @json_option
 def add(
     file: str,
