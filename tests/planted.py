@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from knowhy.engine.beliefs import Beliefs
+from knowhy.engine.mind import Mind
 from knowhy.engine.policy import TheoryPolicy
 from knowhy.execution.inline import InlineExecutor, InlineFunction, InlineSubject
 from knowhy.journal.memory import MemoryJournal
@@ -14,8 +15,9 @@ from knowhy.model.objective import Objective
 from knowhy.model.observation import Observation
 from knowhy.model.space import Point, Space, choice, integer, power_of_two, real
 from knowhy.model.state import State
-from knowhy.ports import Policy
+from knowhy.ports import Policy, Theorist
 from knowhy.theorists.builtin import Builtin
+from knowhy.theorists.patches import Patches
 
 SPACE = Space(
     (
@@ -87,3 +89,16 @@ def study(
         folder="unused",
     )
     return state, journal.batches
+
+
+def minded(
+    space: Space, train: InlineFunction, trials: int, seed: int = 0, theorists: Sequence[Theorist] = ()
+) -> tuple[State, Mind]:
+    """A study of ``space`` as knowhy runs it, patches too, by "loss"; ``theorists`` in place of its own."""
+    mind, journal = Mind(), MemoryJournal()
+    journal.append([StudyCreated("s", (Objective("loss"),), space, seed, {}, "0")])
+    state = run(
+        journal, InlineSubject(), InlineExecutor(train), mind.policy, theorists or [Patches(), Builtin()], mind.beliefs,
+        limits=Limits(trials), folder="",
+    )  # fmt: skip
+    return state, mind

@@ -12,31 +12,15 @@ from hypothesis import strategies as st
 
 from knowhy.engine.encoding import places
 from knowhy.engine.factorial import TWICE, all_known, enough, every, next_run
-from knowhy.engine.mind import Mind
-from knowhy.execution.inline import InlineExecutor, InlineSubject
-from knowhy.journal.memory import MemoryJournal
-from knowhy.loop import Limits, run
-from knowhy.model.events import StudyCreated
 from knowhy.model.exclusion import Exclusion
-from knowhy.model.objective import Objective
 from knowhy.model.patch import PATCH_ROLE
 from knowhy.model.space import Choices, Parameter, Point, Space, choice, integer, real, switch
 from knowhy.model.state import State
 from knowhy.model.trial import Failed
-from knowhy.theorists.builtin import Builtin
-from knowhy.theorists.patches import Patches
+from planted import minded
 
 PATCH = Space((Parameter("fix", Choices((False, True)), False, PATCH_ROLE),))
 SOLVER = Space((choice("solver", ("adam", "sgd", "lbfgs"), "adam"),))
-
-
-def study(space: Space, train: Callable[[Point, int], dict[str, float]], trials: int, seed: int = 0) -> State:
-    mind, journal = Mind(), MemoryJournal()
-    journal.append([StudyCreated("s", (Objective("loss"),), space, seed, {}, "0")])
-    return run(
-        journal, InlineSubject(), InlineExecutor(train), mind.policy, [Patches(), Builtin()], mind.beliefs,
-        limits=Limits(trials), folder="",
-    )  # fmt: skip
 
 
 def noisy(effect: Callable[[Point], float]) -> Callable[[Point, int], dict[str, float]]:
@@ -49,7 +33,7 @@ def ran(state: State, purpose: str, name: str) -> Counter[object]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_single_patch_that_helps_is_believed_and_certified_within_sixteen_trials(seed: int) -> None:
-    state = study(PATCH, noisy(lambda p: -0.05 * bool(p["fix"])), 16, seed)
+    state, _ = minded(PATCH, noisy(lambda p: -0.05 * bool(p["fix"])), 16, seed)
     assert ran(state, "learn", "fix") == {False: 2, True: 2}
     assert ran(state, "verify", "fix") == {False: 6, True: 6}
     assert {t.title for t in state.theories.values() if state.beliefs[t.id] > 0.95} == {"The patch fix helps"}
@@ -60,7 +44,7 @@ def test_a_single_patch_that_helps_is_believed_and_certified_within_sixteen_tria
 def test_a_single_patch_that_does_nothing_is_not_believed_to_do_something() -> None:
     believed = 0
     for seed in range(6):
-        state = study(PATCH, noisy(lambda p: 0.0), 12, seed)
+        state, _ = minded(PATCH, noisy(lambda p: 0.0), 12, seed)
         titles = {t.id: t.title for t in state.theories.values()}
         believed += any(b > 0.95 for i, b in state.beliefs.items() if "no difference" not in titles[i])
         assert not any(found.certified for found in state.evidence.values())
@@ -68,7 +52,7 @@ def test_a_single_patch_that_does_nothing_is_not_believed_to_do_something() -> N
 
 
 def test_each_value_of_a_single_choice_runs_twice_before_the_rest_verifies() -> None:
-    state = study(SOLVER, noisy(lambda p: {"adam": 0.0, "sgd": 0.1, "lbfgs": -0.1}[str(p["solver"])]), 24)
+    state, _ = minded(SOLVER, noisy(lambda p: {"adam": 0.0, "sgd": 0.1, "lbfgs": -0.1}[str(p["solver"])]), 24)
     first = [t.proposal.point["solver"] for t in state.trials.values()][:6]
     assert Counter(first) == {"adam": 2, "sgd": 2, "lbfgs": 2}
     assert ran(state, "verify", "solver")["lbfgs"] >= 6
@@ -81,7 +65,7 @@ def test_a_value_that_always_fails_runs_twice_and_no_more() -> None:
             raise ValueError("no such solver")
         return {"loss": float(np.random.default_rng(seed).normal())}
 
-    state = study(SOLVER, train, 20)
+    state, _ = minded(SOLVER, train, 20)
     assert sum(isinstance(t, Failed) for t in state.trials.values()) <= 2
 
 
@@ -117,6 +101,6 @@ def test_the_next_run_is_of_what_ran_least() -> None:
     assert next_run(rows, rows[[0, 0]]) == 1
     assert next_run(rows, rows[[0, 0, 1, 1]]) is None
     zero, one = places(rows)
-    assert all_known(rows, {zero: 2, one: 2}, set(), TWICE)
-    assert not all_known(rows, {zero: 2, one: 1}, {one}, TWICE)
-    assert all_known(rows, {zero: 2}, {one}, TWICE)
+    assert all_known(rows, {zero: 2, one: 2}, rows[:0], TWICE)
+    assert not all_known(rows, {zero: 2, one: 1}, rows[1:], TWICE)
+    assert all_known(rows, {zero: 2}, rows[1:], TWICE)

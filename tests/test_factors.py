@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +14,7 @@ from knowhy.engine.beliefs import contrast_pairs
 from knowhy.engine.factors import FactorPolicy, screening_trials
 from knowhy.engine.mind import Mind
 from knowhy.engine.screening import breaking, breaks, mirrored, model, next_screening, signs
-from knowhy.execution.inline import InlineExecutor, InlineSubject
-from knowhy.journal.memory import MemoryJournal
-from knowhy.loop import Limits, run
 from knowhy.model.decision import Budget
-from knowhy.model.events import StudyCreated
 from knowhy.model.exclusion import Exclusion
 from knowhy.model.objective import Objective
 from knowhy.model.observation import Failure, Observation
@@ -27,27 +22,15 @@ from knowhy.model.patch import PATCH_ROLE, Patch
 from knowhy.model.space import Choices, Parameter, Point, Space
 from knowhy.model.state import State
 from knowhy.model.trial import Arm, Completed, Contrast, Failed, Proposal
-from knowhy.theorists.builtin import Builtin
-from knowhy.theorists.patches import Patches, standing_out
+from knowhy.theorists.patches import standing_out
 from knowhy.views import patch_views
+from planted import minded
 
 NOISE = 0.01
 
 
 def patch_space(*names: str, exclusions: tuple[Exclusion, ...] = ()) -> Space:
     return Space(tuple(Parameter(n, Choices((False, True)), False, PATCH_ROLE) for n in names), exclusions)
-
-
-def study(
-    space: Space, train: Callable[[Point, int], dict[str, float]], trials: int, seed: int = 0
-) -> tuple[State, Mind]:
-    mind, journal = Mind(), MemoryJournal()
-    journal.append([StudyCreated("s", (Objective("loss"),), space, seed, {}, "0")])
-    state = run(
-        journal, InlineSubject(), InlineExecutor(train), mind.policy, [Patches(), Builtin()], mind.beliefs,
-        limits=Limits(trials), folder="",
-    )  # fmt: skip
-    return state, mind
 
 
 def state_of(space: Space, points: list[Point], losses: list[float | None]) -> State:
@@ -186,7 +169,7 @@ def test_patches_are_sorted_within_four_trials_each() -> None:
         change = sum(v for n, v in EFFECTS.items() if point[n])
         return {"loss": 1.0 + NOISE * (change + float(np.random.default_rng(seed).standard_normal()))}
 
-    state, mind = study(patch_space(*EFFECTS), train, 24, seed=1)
+    state, mind = minded(patch_space(*EFFECTS), train, 24, seed=1)
     effects = mind.switches(state, tuple(EFFECTS), "average")
     assert effects["good"].helps > 0.95
     assert effects["bad"].hurts > 0.95
@@ -206,7 +189,7 @@ def test_a_patch_that_does_not_run_costs_few_trials() -> None:
             raise ImportError("no module of that name")
         return {"loss": 1.0 - 0.05 * bool(point["good"]) + NOISE * float(np.random.default_rng(seed).standard_normal())}
 
-    state, _ = study(patch_space(*EFFECTS), train, 24)
+    state, _ = minded(patch_space(*EFFECTS), train, 24)
     failed = [t for t in state.trials.values() if isinstance(t, Failed)]
     assert 1 <= len(failed) <= 4
 
@@ -218,7 +201,7 @@ def test_a_patch_that_breaks_every_run_is_held_off_after_two(seed: int) -> None:
             raise ImportError("no module of that name")
         return {"loss": 1.0 - 0.05 * bool(point["good"]) + NOISE * float(np.random.default_rng(seed).standard_normal())}
 
-    state, mind = study(patch_space("bad", "good"), train, 20, seed)
+    state, mind = minded(patch_space("bad", "good"), train, 20, seed)
     assert sum(isinstance(t, Failed) for t in state.trials.values()) == 2
     assert not state.space["bad"].active
     assert [c.reason for _, c in state.changes if c.change == "frozen" and c.parameter.name == "bad"] == [

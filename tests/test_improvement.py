@@ -30,13 +30,14 @@ def _state(
     encoder = Encoder.covering(SPACE, [])
     state = State(name="s", objectives=objectives, constraints=constraints, space=SPACE, seed=1)
     for i, point in enumerate(encoder.decode(encoder.sample(n, 2)), 1):
-        found = outcome(point)
-        proposal = Proposal(i, point, i, "learn", "")
-        state.trials[i] = (
-            Completed(proposal, found, 0.0) if isinstance(found, Observation) else Failed(proposal, found, 0.0)
-        )
-        state.order.append(i)
+        _end(state, Proposal(i, point, i, "learn", ""), outcome(point))
     return replace(state, next_trial=n + 1)
+
+
+def _end(state: State, proposal: Proposal, found: Outcome) -> None:
+    ended = Completed(proposal, found, 0.0) if isinstance(found, Observation) else Failed(proposal, found, 0.0)
+    state.trials[proposal.trial] = ended
+    state.order.append(proposal.trial)
 
 
 def _bowl(p: Point) -> float:
@@ -112,11 +113,7 @@ def test_points_that_break_a_constraint_lose() -> None:
 
 def _again(state: State, point: Point, outcomes: list[Outcome]) -> State:
     for i, found in enumerate(outcomes, state.next_trial):
-        proposal = Proposal(i, point, i, "verify", "")
-        state.trials[i] = (
-            Completed(proposal, found, 0.0) if isinstance(found, Observation) else Failed(proposal, found, 0.0)
-        )
-        state.order.append(i)
+        _end(state, Proposal(i, point, i, "verify", ""), found)
     return replace(state, next_trial=state.next_trial + len(outcomes))
 
 

@@ -18,10 +18,6 @@ from knowhy.engine.pairing import Luck, known_seed, luck
 from knowhy.engine.settling import next_repeat
 from knowhy.engine.surrogate import condition, draw, moments
 from knowhy.engine.switches import SwitchEffect
-from knowhy.execution.inline import InlineExecutor, InlineSubject
-from knowhy.journal.memory import MemoryJournal
-from knowhy.loop import Limits, run
-from knowhy.model.events import StudyCreated
 from knowhy.model.objective import Objective
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.patch import PATCH_ROLE
@@ -29,6 +25,7 @@ from knowhy.model.space import Choices, Parameter, Point, Space
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Failed, Proposal
 from knowhy.theorists.patches import Patches
+from planted import minded
 
 NAMES = tuple("abcdefgh")
 SPACE = Space(tuple(Parameter(n, Choices((False, True)), False, PATCH_ROLE) for n in NAMES))
@@ -242,13 +239,7 @@ def study(shared: bool, seed: int) -> tuple[State, Mind]:
         value = sum(gains[n] for n in on) + float(np.random.default_rng(key).standard_normal())
         return {"loss": 1.0 + 0.01 * value}
 
-    mind, journal = Mind(), MemoryJournal()
-    journal.append([StudyCreated("s", (Objective("loss"),), SPACE, seed, {}, "0")])
-    state = run(
-        journal, InlineSubject(), InlineExecutor(train), mind.policy, [Patches()], mind.beliefs,
-        limits=Limits(32), folder="",
-    )  # fmt: skip
-    return state, mind
+    return minded(SPACE, train, 32, seed, [Patches()])
 
 
 def _found(state: State, mind: Mind) -> tuple[int, int]:

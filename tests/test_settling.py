@@ -10,11 +10,7 @@ from knowhy.engine.mind import Mind
 from knowhy.engine.screening import next_screening
 from knowhy.engine.settling import next_settling, undecided
 from knowhy.engine.switches import SwitchEffect, switch_claims
-from knowhy.execution.inline import InlineExecutor, InlineSubject
-from knowhy.journal.memory import MemoryJournal
-from knowhy.loop import Limits, run
 from knowhy.model.decision import Budget
-from knowhy.model.events import StudyCreated
 from knowhy.model.exclusion import Exclusion
 from knowhy.model.objective import Objective
 from knowhy.model.observation import Observation
@@ -23,6 +19,7 @@ from knowhy.model.space import Choices, Parameter, Point, Space
 from knowhy.model.state import State
 from knowhy.model.trial import Completed, Proposal
 from knowhy.theorists.patches import Patches
+from planted import minded
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 NOISE = 0.01
@@ -58,13 +55,7 @@ def study(losses: dict[str, float], trials: int, seed: int, *, most: float = np.
         loss = sum(losses[n] for n in on(point) if losses[n] > 0)
         return {"loss": 1.0 + NOISE * (loss - gain + float(np.random.default_rng(seed).standard_normal()))}
 
-    mind, journal = Mind(), MemoryJournal()
-    journal.append([StudyCreated("s", (Objective("loss"),), space(*losses), seed, {}, "0")])
-    state = run(
-        journal, InlineSubject(), InlineExecutor(train), mind.policy, [Patches()], mind.beliefs,
-        limits=Limits(trials), folder="",
-    )  # fmt: skip
-    return state, mind
+    return minded(space(*losses), train, trials, seed, [Patches()])
 
 
 def test_patches_that_cure_the_same_ill_are_all_found_to_help() -> None:

@@ -75,10 +75,10 @@ def _believed(beliefs: Beliefs, posterior: Posterior, claim: Matters | Optimum) 
 def _broken(state: State) -> Iterator[ParameterChanged]:
     """Patches that break what works without them; not what was opened again."""
     for parameter in state.space.active:
-        last = last_change(state, parameter.name)
-        if parameter.role != PATCH_ROLE or (last is not None and last.change == "opened"):
+        if parameter.role != PATCH_ROLE or not breaks(state, parameter.name):
             continue
-        if breaks(state, parameter.name):
+        last = last_change(state, parameter.name)
+        if last is None or last.change != "opened":
             reason = "every trial with it failed, and the same without it worked; it stays off"
             yield ParameterChanged(replace(parameter, active=False), "frozen", reason, BY)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from itertools import product
 
 import numpy as np
@@ -21,8 +21,9 @@ _LEAST, _MANY = 3, 64
 
 def every(space: Space) -> list[dict[str, Scalar]] | None:
     """All configurations of ``space``, what is held at its default; None where they are many."""
-    values = [p.domain.values if isinstance(p.domain, Choices) else range(_MANY + 1) for p in space.active]
-    if math.prod(len(v) for v in values) > _MANY:
+    domains = [p.domain for p in space.active]
+    values = [domain.values for domain in domains if isinstance(domain, Choices)]
+    if len(values) < len(domains) or math.prod(len(v) for v in values) > _MANY:
         return None
     names, defaults = [p.name for p in space.active], space.defaults()
     found = (space.complete({**defaults, **dict(zip(names, chosen, strict=True))}) for chosen in product(*values))
@@ -43,6 +44,7 @@ def next_run(rows: Array, tried: Array) -> int | None:
     return at if times[at] < TWICE else None
 
 
-def all_known(rows: Array, runs: Mapping[bytes, int], failed: Collection[bytes], times: int) -> bool:
-    """Whether each of ``rows`` has completed so many ``times`` (``runs``, by place), or only ever ``failed``."""
-    return all(runs.get(key, 0) >= times or (key in failed and key not in runs) for key in places(rows))
+def all_known(rows: Array, runs: Mapping[bytes, int], failed: Array, times: int) -> bool:
+    """Whether each of ``rows`` completed so many ``times`` (``runs``, by place), or is only among the ``failed``."""
+    lost = set(places(failed))
+    return all(runs.get(key, 0) >= times or (key in lost and key not in runs) for key in places(rows))

@@ -75,7 +75,7 @@ class TheoryPolicy:
         known = points is not None and all_known(
             posterior.rows(points),
             posterior.runs,
-            {place(r) for r in posterior.rows([t.proposal.point for t in posterior.failed])},
+            posterior.trial_rows([t.proposal.point for t in posterior.failed]),
             1 if posterior.deterministic else TWICE,
         )
         early = None if known else self._early(state, posterior, budget, points)
