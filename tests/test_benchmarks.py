@@ -29,14 +29,15 @@ each_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEM
 @each_problem
 def test_problem(problem: Problem) -> None:
     defaults = problem.space.defaults()
-    one, two, other = (problem.run(defaults, seed) for seed in (1, 1, 2))
+    one, two = (problem.run(defaults, seed) for seed in (1, 1))
+    others = [problem.run(defaults, seed) for seed in range(2, 20)]
     assert not isinstance(one, Failure)
-    assert not isinstance(other, Failure)
+    assert not any(isinstance(other, Failure) for other in others)
     assert one == two
     assert math.isfinite(one[problem.objective.metric])
     assert problem.source
     noisy = problem.exact is None or "noisy" in problem.name
-    assert (one != other) == noisy
+    assert any(one != other for other in others) == noisy
 
 
 def test_suite_is_varied() -> None:
