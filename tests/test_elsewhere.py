@@ -18,7 +18,7 @@ from knowhy.model.events import StudyCreated, TheoryProposed, TrialCompleted, Tr
 from knowhy.model.observation import Observation
 from knowhy.model.space import Point, Space, choice, real
 from knowhy.model.state import State, fold, foreseen
-from knowhy.model.theory import Bound, Lies, Theory
+from knowhy.model.theory import Bound, Effect, Lies, Theory
 from knowhy.model.trial import Proposal
 from knowhy.theorists.builtin import Builtin
 from knowhy.theorists.elsewhere import elsewhere
@@ -137,3 +137,26 @@ def test_the_built_in_theorist_asks_however_many_theories_are_open() -> None:
     asked = [t for t in state.theories.values() if " lies where " in t.claims[0]]
     assert len(asked) >= 2
     assert len({t.question for t in asked}) == 1
+
+
+def test_a_claim_about_a_part_of_the_space_is_tried_there() -> None:
+    beliefs, state = Beliefs(), _stuck()
+    sentence = "raising dropout from 0 to 0.4 raises val_loss at the default where learning_rate >= 0.03"
+    state = foreseen(state, [TheoryProposed(Theory("T1", "dropout hurts hot runs", "b", (sentence,), after=14), 0.3)])
+    state = foreseen(state, reflection.after_trials(beliefs, [], state))
+    posterior = beliefs.posterior(state)
+    open_ = design.open_theories(beliefs, posterior)
+    assert [t.id for t in open_.theories] == ["T1"]
+    bound = (Bound("learning_rate", ">=", 0.03),)
+    (claim,) = beliefs.claims(state, (sentence,))
+    assert isinstance(claim, Effect)
+    wanted = []
+    for value in (claim.start, claim.end):
+        point = {**state.space.defaults(), "learning_rate": 0.03, "dropout": value}
+        wanted.append(posterior.encoder.snap(posterior.rows([point]))[0])
+    rows = design.candidates(beliefs, posterior, open_, 1)
+    assert all(np.abs(rows - row).max(axis=1).min() < 1e-6 for row in wanted)
+    pairs, _, bits = design.contrasts(beliefs, posterior, open_, 1)
+    assert len(pairs)
+    assert places.inside(posterior.encoder, bound, pairs.reshape(-1, pairs.shape[2])).all()
+    assert bits.max() > 0.0

@@ -184,7 +184,7 @@ class KnowhySampler(BaseSampler):
         made = self._proposals.get((study.study_name, trial.number))
         if made is None or not all(_alike(made.point[n], point[n]) for n in point):
             made = Proposal(number, point, 0, "improve", "chosen by another sampler, or by hand", "optuna")
-        made = replace(made, point=point)
+        made = replace(made, point=point, seed=0)  # Optuna's objectives are given no seed
         events: list[Event] = [TrialProposed(made), TrialStarted(number, 1)]
         ended = told.outcome
         if isinstance(ended, Failure):

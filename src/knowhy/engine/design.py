@@ -9,7 +9,7 @@ import numpy as np
 
 from knowhy.engine import claims, places
 from knowhy.engine.beliefs import Beliefs
-from knowhy.engine.encoding import Array
+from knowhy.engine.encoding import Array, Encoder
 from knowhy.engine.information import failure_information, information, pending_weights
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import Bits
@@ -103,13 +103,14 @@ def candidates(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) -
             if isinstance(claim, Lies):
                 rows.append(places.squeezed(encoder, claim.bounds, _PLACES, seed))
                 continue
+            bases = _where_it_holds(encoder, claim, np.stack([best, default]))
             for name, values in _settings(posterior, claim):
                 g = encoder.index(name)
                 columns = np.array([encoder.encode_value(g, v) for v in values])
-                for base in (best, default):
-                    moved = np.repeat(encoder.admit(base[None], name), len(columns), axis=0)
-                    moved[:, encoder.slices[g]] = columns
-                    rows.append(moved)
+                for base in bases:
+                    stepped = np.repeat(encoder.admit(base[None], name), len(columns), axis=0)
+                    stepped[:, encoder.slices[g]] = columns
+                    rows.append(stepped)
     stacked = np.unique(encoder.snap(np.concatenate(rows)).round(9), axis=0)
     if posterior.deterministic:
         new = np.array([r for r in stacked if place(r) not in posterior.runs])
@@ -131,6 +132,12 @@ def _settings(posterior: Posterior, claim: Claim) -> Iterator[tuple[str, tuple[S
                 yield name, (a, b)
             case _:
                 yield name, encoder.levels(g, 5)[0]
+
+
+def _where_it_holds(encoder: Encoder, claim: Claim, rows: Array) -> Array:
+    """``rows`` moved to where ``claim`` is meant to hold."""
+    scope = getattr(claim, "scope", None)
+    return rows if scope is None or not scope.bounds else places.moved(encoder, scope.bounds, rows)
 
 
 def lessons(posterior: Posterior, open_: Open, rows: Array, pending: Sequence[Point], seed: int) -> Lesson:
@@ -183,7 +190,7 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
             g = encoder.index(claim.parameter)
             if g < 0 or not encoder.parameters[g].active:
                 continue
-            for base in (best, default, *elsewhere):
+            for base in _where_it_holds(encoder, claim, np.stack([best, default, *elsewhere])):
                 two = np.repeat(encoder.admit(base[None], claim.parameter), 2, axis=0)
                 two[:, encoder.slices[g]] = [encoder.encode_value(g, v) for v in ends]
                 two = encoder.rule_out(two)

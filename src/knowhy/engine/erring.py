@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from knowhy.engine import blocks
+from knowhy.engine.blocks import blocks
 from knowhy.engine.fitting import Data, Fit
 from knowhy.engine.noise import Loudness, weighed
 from knowhy.engine.pairing import luck
@@ -15,9 +15,9 @@ from knowhy.engine.pairing import luck
 class Erring:
     """How the noise of runs differs from one size for each.
 
-    ``loudness`` is how its size changes over the space (None: not at all); ``shared`` is the part of its variance that
-    runs on one seed have in common; ``left`` is how much of its standard deviation a run errs by on a seed that others
-    have run on, once these have told what the seed does.
+    ``loudness`` is how its size changes over the space (None: not at all), ``shared`` the part of its variance that all
+    runs on one seed have in common. ``left`` is what a run on a seed that others have run on still errs by, once they
+    have told what the seed does: a standard deviation, as a multiple of that of the noise.
     """
 
     loudness: Loudness | None = None
@@ -35,11 +35,12 @@ def erring(head: Data, used: Data, plain: Fit | None, switches: Sequence[int]) -
     ``switches`` (columns of patches) leave of the luck of a seed is told.
     """
     patched = luck(head, switches)
-    changes, shared = None, 0.0
-    if plain is not None:
-        head, used, changes = weighed(plain, head, used)
-        shared = 0.0 if switches else blocks.shared(plain, head)
+    if plain is None:
+        return (head, used, PLAIN) if patched is None else (patched(head), patched(used), PLAIN)
+    head, used, changes = weighed(plain, head, used)
     if patched is not None:
         return patched(head), patched(used), Erring(changes)
-    left = blocks.left(used, shared)
-    return blocks.alike(head, shared), blocks.alike(used, shared), Erring(changes, shared, left)
+    if switches:
+        return head, used, Erring(changes)
+    shared = blocks(plain, head)
+    return shared(head), shared(used), Erring(changes, shared.everywhere, shared.left(used))

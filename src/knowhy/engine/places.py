@@ -46,6 +46,11 @@ def edges(encoder: Encoder, bounds: Sequence[Bound]) -> tuple[Array, Array]:
     return low, high
 
 
+def moved(encoder: Encoder, bounds: Sequence[Bound], rows: Array) -> Array:
+    """``rows``, each moved to the nearest settings that keep ``bounds``."""
+    return encoder.rule_out(np.clip(rows, *edges(encoder, bounds)))
+
+
 def inside(encoder: Encoder, bounds: Sequence[Bound], rows: Array) -> Bits:
     """Which of ``rows`` keep ``bounds``; a parameter that is held counts at its default."""
     low, high = edges(encoder, bounds)

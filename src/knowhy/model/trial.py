@@ -85,8 +85,8 @@ class Proposal:
 
     @property
     def seed_known(self) -> bool:
-        """Whether the trial ran on ``seed``; not so where it was imported without one."""
-        return self.purpose != "observe" or self.seed != 0
+        """Whether the trial ran on ``seed``; not so where it is 0: what was imported, or ran elsewhere, without one."""
+        return self.seed != 0
 
 
 @dataclass(frozen=True, slots=True)
