@@ -136,4 +136,4 @@ def test_a_subject_without_noise_is_left_alone() -> None:
     state = foreseen(
         state, [TrialProposed(twice), TrialStarted(21, 1), TrialCompleted(21, Observation({"loss": loss}, 1.0))]
     )
-    assert Beliefs().posterior(state).response("loss").erring.loudness is None
+    assert Beliefs().posterior(state).response("loss").loudness is None

@@ -90,13 +90,6 @@ def boosting_result(p: dict[str, float], rng: random.Random) -> Result:
     return {"val_rmse": rmse, "train_rmse": rmse - 10}, {}
 
 
-def forest_result(p: dict[str, float], rng: random.Random) -> Result:
-    """Trees alike: without samples of the rows all features at each split are too many."""
-    alike = 0.5 * p["max_features"] * (1.0 - p["bootstrap"])
-    loss = 0.4 + alike + 0.1 * p["bootstrap"] + 1.0 / p["n_estimators"] + rng.gauss(0, 0.02)
-    return {"val_loss": loss, "train_loss": 0.1}, {}
-
-
 def unknown_result(p: dict[str, float], rng: random.Random) -> Result:
     if p["ALPHA_X"] * p["K"] > 90:
         return None
@@ -148,19 +141,6 @@ CASES = {
         (Objective("val_rmse"),),
         "diabetes.py",
         boosting_result,
-    ),
-    "forest": Case(
-        Space(
-            (
-                integer("n_estimators", 5, 40, 15, log=True, role="trees"),
-                integer("max_depth", 2, 20, 8, role="tree_depth"),
-                real("max_features", 0.02, 1.0, 1.0, log=True, role="subsample"),
-                switch("bootstrap", True, role="subsample"),
-            )
-        ),
-        LOSS,
-        "random_forest.py",
-        forest_result,
     ),
     "unknown": Case(
         Space(
@@ -352,19 +332,6 @@ def test_opening_of_boosting_knows_shrinkage() -> None:
     claims = [c for t in first for c in parsed(book, t)]
     assert OnlyThrough("val_rmse", "learning_rate", "n_estimators", "*") in claims
     assert any(isinstance(c, KeepsImproving) and c.parameter == "n_estimators" for c in claims)
-
-
-def test_a_forest_is_asked_whether_few_features_do_without_samples_of_rows() -> None:
-    book = Notebook(CASES["forest"])
-    book.hear(Builtin())
-    for _ in range(3):
-        book.trial()
-        book.hear(Builtin())
-    found = [t for t in book.state.theories.values() if "see few features" in t.question]
-    assert [t.claims for t in found] == [
-        ("bootstrap = False is better than bootstrap = True for val_loss at the default where max_features <= 0.3",),
-        ("bootstrap = True is better than bootstrap = False for val_loss at the default where max_features <= 0.3",),
-    ]
 
 
 def test_unknown_roles_get_neutral_rivals() -> None:

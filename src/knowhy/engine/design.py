@@ -147,7 +147,7 @@ def lessons(posterior: Posterior, open_: Open, rows: Array, pending: Sequence[Po
     for metric in _main_metrics(open_):
         about = [i for i, m in enumerate(open_.metrics) if metric in m]
         response = posterior.response(metric)
-        noise = max(response.look, 0.02)
+        noise = max(response.noise, 0.02)
         # Where the noise is twice as large, a look tells as much as one at half of the differences.
         values = response.draws(rows) / response.louder(rows)
         rng = np.random.default_rng([seed, 31])
@@ -212,7 +212,7 @@ def contrasts(beliefs: Beliefs, posterior: Posterior, open_: Open, seed: int) ->
         values = response.draws(flat).reshape(-1, len(pairs), 2)
         louder = np.sqrt((response.louder(flat) ** 2).reshape(-1, 2).mean(axis=1))
         rng = np.random.default_rng([seed, 41])
-        noise = max(response.difference, 0.02)
+        noise = max(response.noise, 0.02) * np.sqrt(2.0)
         change = (values[..., 1] - values[..., 0]) / louder
         bits[about] = np.maximum(bits[about], information(open_.bits[about], change, noise, rng))
     if posterior.failure is not None:

@@ -18,9 +18,8 @@ from knowhy.engine.beliefs import Beliefs
 from knowhy.engine.elsewhere import abroad
 from knowhy.engine.encoding import Array
 from knowhy.engine.factorial import TWICE, all_known, every, next_run
-from knowhy.engine.pairing import known_seed
 from knowhy.engine.posterior import Posterior
-from knowhy.engine.proposals import improve_reason, learn_reason, next_seed, propose, repeat_reason
+from knowhy.engine.proposals import improve_reason, learn_reason, propose, repeat_reason, trial_seed
 from knowhy.engine.replicates import Again, again
 from knowhy.engine.tried import place
 from knowhy.engine.verification import verify
@@ -104,8 +103,7 @@ class TheoryPolicy:
             if at is None:
                 return None
             reason = f"each of the {len(points)} configurations that there are runs twice"
-            seed = known_seed(state, points[at])
-            made = propose(state, points[at], "learn", reason, row=rows[at], posterior=posterior, seed=seed)
+            made = propose(state, points[at], "learn", reason, row=rows[at], posterior=posterior)
             return Decision((made,), reason)
         count = max(3, min(len(state.space.active) // 2 + 1, 6, budget.trials // 6))
         number = len(state.trials) - (2 if budget.trials >= 12 else 1)
@@ -217,7 +215,9 @@ class TheoryPolicy:
         made = [t.proposal for t in state.trials.values()]
         learned = sum(p.purpose == "learn" for p in made)
         improved = sum(p.purpose == "improve" for p in made)
-        return learned + 0.5 <= learning_share(_progress(state, budget)) * (learned + improved + 1)
+        progress = _progress(state, budget)
+        target = learning_share(progress)
+        return learned + 0.5 <= target * (learned + improved + 1)
 
     def _best_lesson(
         self,
@@ -270,11 +270,10 @@ class TheoryPolicy:
         asked: Wished,
     ) -> Decision:
         made: list[Proposal] = []
-        points = posterior.encoder.decode(rows)
         for i, row in enumerate(rows):
             proposal = propose(
                 state,
-                points[i],
+                posterior.encoder.decode(row)[0],
                 "learn",
                 "",
                 offset=i,
@@ -282,7 +281,7 @@ class TheoryPolicy:
                 posterior=posterior,
                 bits=bits / len(rows),
                 open_=open_,
-                seed=next_seed(state, points[0]),
+                seed=trial_seed(state, state.next_trial),
             )
             made.append(replace(proposal, proposer=asked.proposer(row)))
         reason = learn_reason(state, open_, bits, len(rows))

@@ -10,14 +10,14 @@ import numpy as np
 
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array, Encoder
-from knowhy.engine.erring import erring
 from knowhy.engine.factorial import enough
 from knowhy.engine.finite import Idle, Quadratic
 from knowhy.engine.fitting import NOISE_MEAN, Data, Fit, fit, fitted_at, thin
 from knowhy.engine.kernels import Additive, Ard, Family
 from knowhy.engine.looks import Look, looks, variances
 from knowhy.engine.metric_names import goal
-from knowhy.engine.noise import FEWEST
+from knowhy.engine.noise import FEWEST, Loudness, weighed
+from knowhy.engine.pairing import luck
 from knowhy.engine.predicates import Judge
 from knowhy.engine.response import IDENTITY, Transform, fit_transform
 from knowhy.engine.structure import structural_family
@@ -178,15 +178,15 @@ class Posterior:
         used = thin(data, _MOST_POINTS, sign, self._seed(metric))
         # Particles are reweighted by data since the fit only where the fit saw all that came before.
         since = seen if len(head) == seen and len(used) == len(data) else len(used)
-        plain = None
-        if len(head) >= FEWEST and not self.deterministic:
-            plain = self._fitted(f"{metric}|noise", Ard("smooth", self.encoder.slices), transform, head, seen)
-        head, used, noise = erring(head, used, plain, self._switches)
+        shared = luck(head, self._switches)
+        head, used, louder = self._weighed(metric, transform, head, used, seen)
+        if shared is not None:
+            head, used = shared(head), shared(used)
         fits = [self._fitted(f"{metric}|{family.name}", family, transform, head, seen) for family, _ in families]
         particles = surrogate.condition(fits, [share for _, share in families], since, used)
         draws = surrogate.draw(particles, used, DRAWS, self._seed(metric))
-        usual = float(np.sqrt(sum(np.exp(p.log_weight) * p.noise**2 for p in particles)))
-        return Response(metric, transform, used, particles, draws, usual, noise)
+        noise = float(np.sqrt(sum(np.exp(p.log_weight) * p.noise**2 for p in particles)))
+        return Response(metric, transform, used, particles, draws, noise, louder)
 
     @cached_property
     def _switches(self) -> tuple[int, ...]:
@@ -208,6 +208,15 @@ class Posterior:
             self._memory[place] = found
         self.fits[key] = (float(seen), *(float(v) for v in found.mode))
         return found
+
+    def _weighed(
+        self, metric: str, transform: Transform, head: Data, used: Data, seen: int
+    ) -> tuple[Data, Data, Loudness | None]:
+        """``head`` and ``used`` with the noise that each observation has, and how it changes over the space."""
+        if len(head) < FEWEST or self.deterministic:
+            return head, used, None
+        smooth = self._fitted(f"{metric}|noise", Ard("smooth", self.encoder.slices), transform, head, seen)
+        return weighed(smooth, head, used)
 
     def prior(self, metric: str) -> Response:
         """The response before any data, in the units that the data have given the metric."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from knowhy.engine import design
-from knowhy.engine.blocks import block_seed
 from knowhy.engine.encoding import Array
 from knowhy.engine.posterior import Posterior
 from knowhy.engine.tried import place
@@ -34,7 +33,7 @@ def propose(
     """
     trial = state.next_trial + (offset if row is not None else 0)
     if seed is None:
-        seed = next_seed(state, point)
+        seed = trial_seed(state, trial)
     predictions: tuple[Predictive, ...] = ()
     made: tuple[Stake, ...] = ()
     success, expected = 1.0, 0.0
@@ -50,12 +49,6 @@ def propose(
 def trial_seed(state: State, trial: int) -> int:
     """The seed of a trial, from that of the study."""
     return int(np.random.default_rng([state.seed, 3, trial]).integers(2**31 - 1))
-
-
-def next_seed(state: State, point: Point) -> int:
-    """The seed on which ``point`` is to run next: one that others have run on, or a new one."""
-    known = block_seed(state, point)
-    return trial_seed(state, state.next_trial) if known is None else known
 
 
 def improve_reason(posterior: Posterior, mean: float, sd: float) -> str:

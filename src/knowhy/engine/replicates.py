@@ -55,7 +55,7 @@ def again(posterior: Posterior, new: Array, pending: Sequence[Point]) -> Again |
     mean, _ = posterior.at_candidates(objective.metric)
     order = np.argsort(objective.sign * mean)[:_RIVALS]
     at = np.concatenate([rows[order], new[None]])
-    gains = knowledge_gradients(objective.sign * response.draws(at), response.look * response.louder(at))
+    gains = knowledge_gradients(objective.sign * response.draws(at), response.noise * response.louder(at))
     for i in np.argsort(-gains[: min(_LUCKY, len(order))]):
         where = place(rows[order[i]])
         if where in waiting or posterior.runs.get(where, 0) >= _MOST:

@@ -10,8 +10,8 @@ import numpy as np
 
 from knowhy.engine import surrogate
 from knowhy.engine.encoding import Array
-from knowhy.engine.erring import PLAIN, Erring
 from knowhy.engine.fitting import Data
+from knowhy.engine.noise import Loudness
 from knowhy.engine.response import Transform
 
 SMALL = 0.25  # standard deviations of the outcomes: what is smaller matters to nobody (Cohen 1988 calls 0.2 small)
@@ -61,10 +61,7 @@ class Remembered:
 
 @dataclass(frozen=True)
 class Response:
-    """One metric under the posterior; ``particles`` is empty before any data.
-
-    ``noise`` is the usual standard deviation of a run on a new seed, ``erring`` how it is made up.
-    """
+    """One metric under the posterior; ``particles`` is empty before any data."""
 
     metric: str
     transform: Transform
@@ -72,21 +69,11 @@ class Response:
     particles: tuple[surrogate.Particle, ...]
     draws: surrogate.Draws
     noise: float
-    erring: Erring = PLAIN
-
-    @property
-    def look(self) -> float:
-        """The standard deviation of what a run in the search errs by, in standard units."""
-        return self.noise * self.erring.left
-
-    @property
-    def difference(self) -> float:
-        """The standard deviation of what the difference of two runs on one seed errs by, in standard units."""
-        return self.noise * float(np.sqrt(2.0 * (1.0 - self.erring.shared)))
+    loudness: Loudness | None = None
 
     def louder(self, rows: Array) -> Array:
         """The standard deviation of the noise at ``rows`` in units of ``noise``, the usual one; tails count."""
-        return np.ones(len(rows)) if self.erring.loudness is None else self.erring.loudness.sd(rows)
+        return np.ones(len(rows)) if self.loudness is None else self.loudness.sd(rows)
 
     @cached_property
     def surface(self) -> Surface:

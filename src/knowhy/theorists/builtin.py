@@ -17,7 +17,7 @@ from knowhy.theorists.questions import Question, parameter_question
 from knowhy.theorists.reading import Reading
 from knowhy.theorists.requests import requests
 from knowhy.theorists.responses import idle, table
-from knowhy.theorists.structure import costs, pairs, sampling, trades
+from knowhy.theorists.structure import costs, pairs, trades
 
 _MOST_LIVE, _LEAST_LIVE = 24, 14
 _MOST_NEW = 4
@@ -83,7 +83,6 @@ def _opening(reading: Reading) -> Iterator[Question]:
         couples = sorted(pairs(reading, objective), key=lambda q: -q.weight)
         couples = couples[: max(1, _FIRST_QUESTIONS - len(singles))]
         yield from _scaled([*singles[: _FIRST_QUESTIONS - len(couples[:1])], *couples], scale)
-        yield from _scaled(sampling(reading, objective), scale)
         if reading.state.completed:
             yield from _scaled(limits(reading, objective), scale)
     yield from trades(reading)
@@ -104,7 +103,6 @@ def _later(reading: Reading, live: int) -> Iterator[Question]:
         yield from pointed_to(reading, objective)
         yield from suggestions(reading, objective)
         yield from elsewhere(reading, objective)
-        yield from sampling(reading, objective)
         opened = {change.parameter.name for _, change in reading.state.changes if change.change in ("opened", "added")}
         for parameter in reading.ranked:
             question = parameter_question(reading, objective, parameter)

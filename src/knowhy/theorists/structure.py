@@ -6,21 +6,10 @@ from collections.abc import Iterator
 
 from knowhy.model.objective import Objective
 from knowhy.model.space import Interval
-from knowhy.model.theory import (
-    Better,
-    Bound,
-    Claim,
-    Effect,
-    Interacts,
-    OnlyThrough,
-    OptimumMoves,
-    Scope,
-    Trades,
-    Verb,
-)
+from knowhy.model.theory import Claim, Effect, Interacts, OnlyThrough, OptimumMoves, Trades, Verb
 from knowhy.theorists.lore_pairs import PAIRS, Bond
 from knowhy.theorists.questions import Question, Rival
-from knowhy.theorists.reading import Lever, Reading, better, nice, number, says
+from knowhy.theorists.reading import Lever, Reading, better, number, says
 
 _COST: dict[str, str] = {
     "epochs": "Time is the number of passes times the time of a pass.",
@@ -56,41 +45,6 @@ def pairs(reading: Reading, objective: Objective) -> Iterator[Question]:
         if len(rivals) > 1:
             weight = pair.importance * (a.weight * b.weight) ** 0.5
             yield Question(pair_text(a.name, b.name, m), tuple(rivals), weight, about=(a.name, b.name))
-
-
-def sampling(reading: Reading, objective: Objective) -> Iterator[Question]:
-    """Whether trees that each see few features still need rows of their own.
-
-    Sources: Breiman 2001 (both at once: random forests); Geurts, Ernst and Wehenkel 2006 (all rows, random splits).
-    """
-    if reading.family != "forest":
-        return
-    switches = (p for p in reading.ranked if "bootstrap" in p.name.lower() and isinstance(p.default, bool))
-    rows = next(switches, None)
-    features = next((x for x in reading.with_senses(["subsample"]) if "feature" in x.name.lower()), None)
-    if rows is None or features is None:
-        return
-    m, few = objective.metric, nice(features.domain, features.domain.to_unit(features.domain.high / 3.0))
-    there = Scope("default", (Bound(features.name, "<=", few),))
-    where = f"with {features.name} at {number(few)}"
-    yield Question(
-        f"do trees that see few features need rows of their own for {m}?",
-        (
-            Rival(
-                f"{rows.name} is better off {where}",
-                "Trees must differ for their mistakes to cancel. Few features at each split do that, and then each "
-                "may learn from all rows.",
-                (Better(rows.name, False, True, m, there),),
-            ),
-            Rival(
-                f"{rows.name} is better on even {where}",
-                "Trees on the same rows find the same strong splits sooner or later; samples keep them apart.",
-                (Better(rows.name, True, False, m, there),),
-            ),
-        ),
-        (rows.confidence * features.weight) ** 0.5,
-        about=(rows.name, features.name),
-    )
 
 
 def _bond(bond: Bond, a: Lever, b: Lever, metric: str) -> Claim | None:
