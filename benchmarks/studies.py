@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from knowhy.model.decision import Budget, Decision
+from knowhy.model.space import Point
 from knowhy.model.state import State
 from knowhy.ports import Policy
 
@@ -29,6 +31,11 @@ class Named(Protocol):
 
 
 T = TypeVar("T", bound=Named)
+
+
+def own_luck(point: Point) -> int:
+    """A number for ``point``: with it beside the seed of a run, configurations on one seed have noise of their own."""
+    return zlib.crc32(repr(sorted(point.items())).encode())
 
 
 class Clock:

@@ -29,15 +29,14 @@ each_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEM
 @each_problem
 def test_problem(problem: Problem) -> None:
     defaults = problem.space.defaults()
-    one, two = (problem.run(defaults, seed) for seed in (1, 1))
-    others = [problem.run(defaults, seed) for seed in range(2, 20)]
+    one, two, other = (problem.run(defaults, seed) for seed in (1, 1, 6))
     assert not isinstance(one, Failure)
-    assert not any(isinstance(other, Failure) for other in others)
+    assert not isinstance(other, Failure)
     assert one == two
     assert math.isfinite(one[problem.objective.metric])
     assert problem.source
     noisy = problem.exact is None or "noisy" in problem.name
-    assert any(one != other for other in others) == noisy
+    assert (one != other) == noisy
 
 
 def test_suite_is_varied() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable
 
 import numpy as np
 
 from benchmarks.optimisation.problem import Metrics, Problem
+from benchmarks.studies import own_luck
 from knowhy.model.objective import Objective
 from knowhy.model.space import Point, Space, choice, integer, real
 
@@ -97,8 +97,7 @@ def _problem(
         if not sd:
             return {"loss": value(point)}
         # Two points on one seed share no luck: a pair of trials must be as noisy as any two.
-        place = zlib.crc32(repr(sorted(point.items())).encode())
-        return {"loss": value(point) + sd * float(np.random.default_rng([seed, place]).standard_normal())}
+        return {"loss": value(point) + sd * float(np.random.default_rng([seed, own_luck(point)]).standard_normal())}
 
     return Problem(name, about, source, space, _LOSS, evaluate, best, value)
 

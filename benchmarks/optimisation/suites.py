@@ -10,7 +10,6 @@ Tušar et al. 2019 (mixed-integer suites); Hansen et al. 2021 (COCO).
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.optimisation.problem import Metrics, Problem
+from benchmarks.studies import own_luck
 from knowhy.model.objective import Objective
 from knowhy.model.space import Point, Space, integer, real
 
@@ -81,8 +81,8 @@ def _made(name: str, about: str, source: _Source, noise: Noise | None = None) ->
         if noise is None or value - source.best < _PRECISE:
             return {"loss": value}
         # Two points on one seed share no luck, as in the suite itself.
-        place = zlib.crc32(repr(sorted(point.items())).encode())
-        return {"loss": source.best + noise(value - source.best, np.random.default_rng([seed, 11, place]))}
+        rng = np.random.default_rng([seed, 11, own_luck(point)])
+        return {"loss": source.best + noise(value - source.best, rng)}
 
     where = f"COCO, {source.suite} f{source.function}"
     return Problem(name, about, where, source.space, Objective("loss"), evaluate, source.best, exact=source)

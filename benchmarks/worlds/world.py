@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from benchmarks.studies import own_luck
 from knowhy.model.objective import Objective
 from knowhy.model.observation import Curve, Failure, FailureKind, Observation, Outcome
 from knowhy.model.space import Interval, Point, Scalar, Space
@@ -112,8 +112,7 @@ class World:
             return Failure(self.failing.kind, self.failing.message, duration=60.0, exit_code=1)
         # A seed does something of the same to every configuration, and something to each of its own.
         common = np.random.default_rng([seed, *self.name.encode()])
-        own = zlib.crc32(repr(sorted(complete.items())).encode())
-        rng = np.random.default_rng([seed, own, *self.name.encode()])
+        rng = np.random.default_rng([seed, own_luck(complete), *self.name.encode()])
         clean = {name: float(value[0]) for name, value in self.truth([complete]).items() if name != "gap"}
         sd = self.noise.sd
         if self.noise.factor is not None:

@@ -108,7 +108,8 @@ class KnowhySampler(BaseSampler):
             decision = self._mind.policy.decide(state, budget)
             if not decision.proposals:
                 return {}
-            proposal = replace(decision.proposals[0], trial=trial.number + 1, arms=())
+            # Optuna's objectives are given no seed.
+            proposal = replace(decision.proposals[0], trial=trial.number + 1, seed=0, arms=())
             self._proposals[(study.study_name, trial.number)] = proposal
             return {name: _value(found, proposal.point[name]) for name, found in search_space.items()}
 
@@ -184,7 +185,7 @@ class KnowhySampler(BaseSampler):
         made = self._proposals.get((study.study_name, trial.number))
         if made is None or not all(_alike(made.point[n], point[n]) for n in point):
             made = Proposal(number, point, 0, "improve", "chosen by another sampler, or by hand", "optuna")
-        made = replace(made, point=point, seed=0)  # Optuna's objectives are given no seed
+        made = replace(made, point=point)
         events: list[Event] = [TrialProposed(made), TrialStarted(number, 1)]
         ended = told.outcome
         if isinstance(ended, Failure):

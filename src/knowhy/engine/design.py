@@ -17,7 +17,7 @@ from knowhy.engine.standing import attention
 from knowhy.engine.tried import place
 from knowhy.model.space import Point, Scalar
 from knowhy.model.state import State
-from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Lies, Theory
+from knowhy.model.theory import Better, Claim, Effect, FailsWhen, Lies, Scope, Theory
 from knowhy.model.trial import Predictive, Stake
 
 _POOL, _FANTASIES, _METRICS = 96, 3, 4
@@ -136,8 +136,8 @@ def _settings(posterior: Posterior, claim: Claim) -> Iterator[tuple[str, tuple[S
 
 def _where_it_holds(encoder: Encoder, claim: Claim, rows: Array) -> Array:
     """``rows`` moved to where ``claim`` is meant to hold."""
-    scope = getattr(claim, "scope", None)
-    return rows if scope is None or not scope.bounds else places.moved(encoder, scope.bounds, rows)
+    bounds = getattr(claim, "scope", Scope()).bounds
+    return places.moved(encoder, bounds, rows) if bounds else rows
 
 
 def lessons(posterior: Posterior, open_: Open, rows: Array, pending: Sequence[Point], seed: int) -> Lesson:

@@ -66,12 +66,7 @@ def inside(encoder: Encoder, bounds: Sequence[Bound], rows: Array) -> Bits:
 def squeezed(encoder: Encoder, bounds: Sequence[Bound], count: int, seed: int) -> Array:
     """``count`` rows spread over what ``bounds`` leave of the space."""
     low, high = edges(encoder, bounds)
-    rows = _spread(encoder, count, seed).copy()
-    named = {encoder.index(b.parameter) for b in bounds}
-    for g in named - {-1}:
-        s = encoder.slices[g]
-        rows[:, s] = low[s] + (high[s] - low[s]) * rows[:, s]
-    return encoder.rule_out(rows)
+    return encoder.rule_out(low + (high - low) * _spread(encoder, count, seed))
 
 
 def costs(draws: Draws, sign: float, latent: Draws | None) -> Draws:

@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from knowhy.engine.encoding import Array, Encoder
-from knowhy.engine.places import costs, fails_when, lies_inside
+from knowhy.engine.places import costs, edges, fails_when, lies_inside
 from knowhy.engine.structure import isoline, structure_name
 from knowhy.engine.surface import Remembered, Surface, bottoms
 from knowhy.engine.trades import parts
 from knowhy.model.space import Interval, Scalar
 from knowhy.model.theory import (
     Better,
-    Bound,
     Claim,
     Effect,
     FailsWhen,
@@ -114,27 +113,14 @@ class Judge:
                     rows = self.encoder.sample(BACKGROUNDS, self.seed)
                 case "average":
                     rows = self.encoder.typical(BACKGROUNDS, self.seed)
-            rows = self._restrict(rows.copy(), scope.bounds, squeeze=scope.kind in ("average", "everywhere"))
+            if scope.bounds:
+                low, high = edges(self.encoder, scope.bounds)
+                whole = scope.kind in ("average", "everywhere")  # else only what lies outside moves, to the edge
+                rows = low + (high - low) * rows if whole else np.clip(rows, low, high)
             for name in about:
                 rows = self.encoder.admit(rows, name)
             self._cache[key] = self.encoder.rule_out(rows)
         return self._cache[key]
-
-    def _restrict(self, rows: Array, bounds: tuple[Bound, ...], *, squeeze: bool) -> Array:
-        """``rows`` between the bounds on each parameter: all squeezed in, or only those outside moved to the edge."""
-        for name in dict.fromkeys(b.parameter for b in bounds):
-            g = self.encoder.index(name)
-            if g < 0:
-                continue
-            s = self.encoder.slices[g]
-            low, high = np.zeros(s.stop - s.start), np.ones(s.stop - s.start)
-            for bound in bounds:
-                if bound.parameter == name:
-                    edge = self.encoder.encode_value(g, bound.value)
-                    low = edge if bound.op in (">=", "=") else low
-                    high = edge if bound.op in ("<=", "=") else high
-            rows[:, s] = low + (high - low) * rows[:, s] if squeeze else np.clip(rows[:, s], low, high)
-        return rows
 
     def _at(self, rows: Array, settings: Mapping[str, Scalar]) -> Array:
         rows = rows.copy()
