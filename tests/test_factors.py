@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knowhy.engine import evidence
+from knowhy.engine.adaptation import adapt
 from knowhy.engine.beliefs import contrast_pairs
 from knowhy.engine.factors import FactorPolicy, screening_trials
 from knowhy.engine.mind import Mind
 from knowhy.engine.screening import breaking, breaks, mirrored, model, next_screening, signs
 from knowhy.model.decision import Budget
+from knowhy.model.events import ParameterChanged
 from knowhy.model.exclusion import Exclusion
 from knowhy.model.objective import Objective
 from knowhy.model.observation import Failure, Observation
@@ -224,6 +226,23 @@ def test_a_patch_that_failed_once_or_where_all_fails_may_still_be_tried() -> Non
     assert not breaks(state_of(space, [{}, both, both], [1.0, None, None]), "a")
     assert breaks(state_of(space, [{}, both, both, {"b": True}], [1.0, None, None, 1.0]), "a")
     assert not breaks(state_of(space, [{}, a, a, both], [1.0, None, None, 1.0]), "a")
+
+
+def test_what_failed_before_a_patch_was_opened_again_is_forgotten() -> None:
+    space = patch_space(*NAMES)
+    a: Point = {"a": True}
+    both: Point = {"a": True, "b": True}
+    state = state_of(space, [{}, a, a, both], [1.0, None, None, None])
+    state = replace(state, changes=[(1.0, ParameterChanged(space["a"], "opened", "mended", "person"))])
+    assert breaking(NAMES, state)["a"] == breaking(NAMES, state)["c"]
+    assert breaking(NAMES, state)["b"] == 0.5
+    assert not breaks(state, "a")
+    again = state_of(space, [{}, a, a, a, a], [1.0, None, None, None, None])
+    late = {n: replace(t, ended=2.0) for n, t in again.trials.items() if n > 3}
+    again = replace(again, changes=state.changes, trials={**again.trials, **late})
+    assert breaks(again, "a")
+    assert breaking(NAMES, again)["a"] == 1.0
+    assert [c.parameter.name for c in adapt(Mind().beliefs, again)] == ["a"]
 
 
 def test_a_setting_that_fails_with_a_patch_and_without_says_nothing_of_the_patch() -> None:

@@ -73,12 +73,9 @@ def _believed(beliefs: Beliefs, posterior: Posterior, claim: Matters | Optimum) 
 
 
 def _broken(state: State) -> Iterator[ParameterChanged]:
-    """Patches that break what works without them; not what was opened again."""
+    """Patches that break what works without them."""
     for parameter in state.space.active:
-        if parameter.role != PATCH_ROLE or not breaks(state, parameter.name):
-            continue
-        last = last_change(state, parameter.name)
-        if last is None or last.change != "opened":
+        if parameter.role == PATCH_ROLE and breaks(state, parameter.name):
             reason = "every trial with it failed, and the same without it worked; it stays off"
             yield ParameterChanged(replace(parameter, active=False), "frozen", reason, BY)
 

@@ -51,29 +51,37 @@ def breaking(names: Sequence[str], state: State) -> dict[str, float]:
     """The chance that each switch breaks every run in which it is on.
 
     A run that worked clears all that were on in it. What failed is shared among those that were on and are not cleared;
-    a single suspect did it.
+    a single suspect did it. Whoever opens one again knows why: what failed with it before says nothing any more.
     """
     ended = [t for t in state.trials.values() if isinstance(t, (Completed, Failed))]
     cleared = {n for t in ended if isinstance(t, Completed) for n in names if t.proposal.point.get(n) is True}
     chance = {n: 0.0 if n in cleared else _MAYBE for n in names}
+    opened = {n: _opened(state, n) for n in names}
     for t in ended:
         if isinstance(t, Failed) and t.failure.kind not in SAYS_NOTHING:
             suspects = [n for n in names if t.proposal.point.get(n) is True and n not in cleared]
             for n in suspects:
-                chance[n] = max(chance[n], 1.0 / len(suspects))
+                if t.ended > opened[n]:
+                    chance[n] = max(chance[n], 1.0 / len(suspects))
     return chance
+
+
+def _opened(state: State, name: str) -> float:
+    """When the switch ``name`` was last opened, in seconds since the epoch; before all time where it never was."""
+    return max((at for at, c in state.changes if c.parameter.name == name and c.change == "opened"), default=-np.inf)
 
 
 def breaks(state: State, name: str) -> bool:
     """Whether the switch ``name`` made two runs fail, at least, that work without it, and none worked with it.
 
-    One may be bad luck.
+    One may be bad luck, and what failed before it was opened again does not count.
     """
     worked = [t.proposal.point for t in state.completed]
     if any(point.get(name) is True for point in worked):
         return False
     on = [t for t in state.trials.values() if t.proposal.point.get(name) is True]
-    failed = [t for t in on if isinstance(t, Failed) and t.failure.kind not in SAYS_NOTHING]
+    opened = _opened(state, name)
+    failed = [t for t in on if isinstance(t, Failed) and t.failure.kind not in SAYS_NOTHING and t.ended > opened]
     without = [state.space.complete({**t.proposal.point, name: False}) for t in failed]
     return sum(any(same_point(point, other) for other in worked) for point in without) >= _BREAKS
 
