@@ -26,7 +26,7 @@ from knowhy.model.events import (
 )
 from knowhy.model.observation import Failure, FailureKind, Observation, Outcome
 from knowhy.model.space import Point, Space
-from knowhy.model.state import State, fold
+from knowhy.model.state import State, fold, foreseen
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Arm, Contrast, Proposal
 from planted import SPACE, created, losses
@@ -117,6 +117,17 @@ def test_where_effects_are_real_they_are_found() -> None:
     assert believed["raising lr from 0.001 to 0.01 raises val_loss"] < 0.1
     assert believed["lr matters more than batch for val_loss"] > 0.95
     assert believed["raising batch from 16 to 128 raises val_loss near the best"] < 0.2
+
+
+def test_who_joins_late_is_believed_as_far_as_the_data_say_at_once() -> None:
+    beliefs = Beliefs()
+    for theory in ALL[:4]:
+        joined = beliefs.joining(_known(), theory)
+        assert joined.belief == beliefs.belief(_known(), theory.claims)
+        assert joined.prior == beliefs.prior(_known(), theory.claims)
+        before = beliefs.joining(_state(0, 1, _planted, ()), theory)
+        assert (before.belief, before.prior) == (None, pytest.approx(joined.prior, abs=0.1))
+        assert foreseen(_state(24, 1, _planted, ()), [joined]).beliefs == {theory.id: joined.belief}
 
 
 def test_beliefs_are_coherent() -> None:

@@ -17,7 +17,6 @@ from knowhy.model.events import (
     NoteAdded,
     ParameterChanged,
     PatchAdded,
-    TheoryProposed,
     ThoughtEnded,
 )
 from knowhy.model.space import EVALUATION_ROLE, FIDELITY_ROLE, Interval, Parameter
@@ -90,7 +89,7 @@ def heard(beliefs: Beliefs, sayings: Sequence[Said], state: State) -> list[Event
         if len(parsed) < len(theory.claims) or any(beliefs.same(state, theory, k) for k in known):
             continue
         known.append(theory)
-        events.append(TheoryProposed(theory, beliefs.prior(state, theory.claims)))
+        events.append(beliefs.joining(state, theory))
         events += opened_by(theory, {p for c in parsed for p in mentions(c)[0]}, foreseen(state, events))
         space = foreseen(state, events).space
     return events

@@ -11,7 +11,7 @@ from knowhy.cases.wishes import Wishes, renamed_history, split, wanted
 from knowhy.engine.beliefs import Beliefs
 from knowhy.errors import StudyMismatchError
 from knowhy.histories.history import Request
-from knowhy.model.events import Event, NoteAdded, TheoryProposed
+from knowhy.model.events import Event, NoteAdded
 from knowhy.model.objective import Objective
 from knowhy.model.state import State, fold
 from knowhy.ports import Journal
@@ -92,9 +92,7 @@ def _join(journal: Journal, state: State, planned: Plan, beliefs: Beliefs) -> in
     """Theories that came along, those that the builtin theorist sees now, and the beliefs in all of them."""
     before = len(state.theories)
     readable = [len(beliefs.claims(state, t.claims)) == len(t.claims) for t in planned.theories]
-    events: list[Event] = [
-        TheoryProposed(t, beliefs.prior(state, t.claims)) for t in brought(state, planned.theories, readable)
-    ]
+    events: list[Event] = [beliefs.joining(state, t) for t in brought(state, planned.theories, readable)]
     if events:
         state = fold(journal.append(events), state)
     elif not planned.trials:

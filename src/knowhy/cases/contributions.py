@@ -14,7 +14,7 @@ from knowhy.engine import claims
 from knowhy.engine.beliefs import known_metrics
 from knowhy.engine.mind import Mind
 from knowhy.errors import KnowhyError, SpaceError, UsageError
-from knowhy.model.events import Event, StudyCreated, TheoryProposed, TrialsRequested
+from knowhy.model.events import Event, StudyCreated, TrialsRequested
 from knowhy.model.space import EVALUATION_ROLE, Interval, Parameter, Point, Scalar, describe
 from knowhy.model.state import State
 from knowhy.model.theory import Better, Effect, Theory
@@ -59,7 +59,7 @@ def theory(
         by=by,
         after=state.finished,
     )
-    proposed = TheoryProposed(made, mind.prior(state, said))
+    proposed = mind.beliefs.joining(state, made)
     return made.id, [proposed, *opened_by(made, mind.named(state, said), state)]
 
 

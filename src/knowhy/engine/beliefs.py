@@ -18,7 +18,7 @@ from knowhy.engine.posterior import Posterior
 from knowhy.engine.predicates import Answer, Bits, Judge
 from knowhy.engine.tried import Rows
 from knowhy.errors import SentenceError, SpaceError
-from knowhy.model.events import BeliefsUpdated, Verdict
+from knowhy.model.events import BeliefsUpdated, TheoryProposed, Verdict
 from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Space
 from knowhy.model.state import State
@@ -160,6 +160,12 @@ class Beliefs:
         theory = Theory("", "", "", tuple(sentences))
         found = self.bits(self.posterior(state), theory, prior=True)
         return 0.5 if found is None else share(found)
+
+    def joining(self, state: State, theory: Theory) -> TheoryProposed:
+        """``theory`` with its prior, and what the trials of ``state`` say about it where any have ended."""
+        posterior = self.posterior(state)
+        told = self.bits(posterior, theory) if posterior.told else None
+        return TheoryProposed(theory, self.prior(state, theory.claims), None if told is None else share(told))
 
     def belief(self, state: State, sentences: Sequence[str]) -> float:
         """The share of posterior draws in which all ``sentences`` hold."""

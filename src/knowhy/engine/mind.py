@@ -64,10 +64,6 @@ class Mind:
         """What is expected of trials at ``points`` (complete), run on one seed: outcomes, bits, what theories stake."""
         return foresee(self.beliefs, state, points, purpose="learn", reason="")
 
-    def prior(self, state: State, sentences: Sequence[str]) -> float:
-        """The share of prior draws in which all ``sentences`` hold."""
-        return self.beliefs.prior(state, sentences)
-
     def named(self, state: State, sentences: Sequence[str]) -> frozenset[str]:
         """The parameters that ``sentences`` are about."""
         return frozenset(p for c in self.beliefs.claims(state, sentences) for p in claims.mentions(c)[0])

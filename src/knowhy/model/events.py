@@ -94,10 +94,14 @@ class ExclusionAdded:
 
 @dataclass(frozen=True, slots=True)
 class TheoryProposed:
-    """A theory joins. ``prior`` is the share of prior draws in which it holds."""
+    """A theory joins. ``prior`` is the share of prior draws in which it holds, ``belief`` that of posterior ones.
+
+    The latter is None where no trial has ended yet, or none has told anything about it.
+    """
 
     theory: Theory
     prior: float
+    belief: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,8 @@ def _apply(state: State, record: Record) -> State:
         case TheoryProposed() as e:
             state.theories[e.theory.id] = e.theory
             state.priors[e.theory.id] = e.prior
+            if e.belief is not None:
+                state.beliefs[e.theory.id] = e.belief
         case ContrastRegistered() as e:
             state.contrasts[e.contrast.id] = e.contrast
         case TrialProposed() as e:

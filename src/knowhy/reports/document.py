@@ -37,6 +37,7 @@ from knowhy.views import (
     Explanation,
     Mind,
     Overview,
+    Status,
     TheoryView,
     TrialView,
     explain,
@@ -48,6 +49,8 @@ from knowhy.views import (
     trials,
 )
 from knowhy.views.words import estimate, number, percent, plural, scalar
+
+_ORDER: tuple[Status, ...] = ("certified", "supported", "refuted", "leaning for", "leaning against", "open")
 
 
 def document(state: State, mind: Mind, journal: str = "") -> Document:
@@ -147,7 +150,8 @@ def _theories(state: State, mind: Mind, study: Overview, views: tuple[TheoryView
     words += (
         "A belief is the share of plausible response functions in which all claims of the theory hold; "
         "no person and no model sets it. Of each trial that speaks for or against, the card gives the Bayes factor, "
-        "what was predicted beforehand if the theory is true and if it is not, and what came."
+        "what was predicted beforehand if the theory is true and if it is not, and what came. "
+        "Questions that have an answer come first."
     )
     blocks: list[Block] = [Paragraph((words,))]
     past = history(state)
@@ -156,7 +160,7 @@ def _theories(state: State, mind: Mind, study: Overview, views: tuple[TheoryView
     questions: dict[str, list[Explanation]] = {}
     for view in views:
         questions.setdefault(view.question, []).append(explain(state, mind, view.id))
-    for question, members in questions.items():
+    for question, members in sorted(questions.items(), key=lambda q: min(_ORDER.index(e.theory.status) for e in q[1])):
         ordered = sorted(members, key=lambda e: -(e.theory.belief if e.theory.belief is not None else 0.0))
         blocks.append(Theories(question or "Other theories", tuple(ordered)))
     return Section("theories", "Theories", "Theories", tuple(blocks))
