@@ -22,7 +22,7 @@ from knowhy.model.events import (
 from knowhy.model.objective import Objective
 from knowhy.model.observation import Failure, Observation
 from knowhy.model.space import Space, choice, real
-from knowhy.model.state import State, fold
+from knowhy.model.state import State, fold, foreseen
 from knowhy.model.theory import Theory
 from knowhy.model.trial import Proposal
 from knowhy.reports import figures, write_html, write_markdown
@@ -161,6 +161,17 @@ class TestPage:
             until = next((i for i in range(card + 1, len(page.tags)) if page.tags[i][0] == "article"), None)
             kinds = {a.get("class") for _, a in page.tags[card:until]}
             assert {"because", "claims", "belief", "about", "evidence"} <= kinds
+
+    def test_questions_with_an_answer_come_before_open_ones(self):
+        def after(*beliefs):
+            theories = [Theory(f"T{i}", "t", "b", (), f"Question {i}") for i in range(1, 4)]
+            joined = [TheoryProposed(t, 0.5, b) for t, b in zip(theories, beliefs, strict=True)]
+            state = foreseen(study([Observation({"loss": 1.0}, 1.0)]), joined)
+            return re.findall("### Question (.)", write_markdown(state, MIND))
+
+        assert after(0.5, 0.9, 0.99) == ["3", "2", "1"]
+        assert after(0.01, 0.5, 0.1) == ["1", "3", "2"]
+        assert after(0.5, 0.5, 0.5) == ["1", "2", "3"]
 
     def test_rows_beyond_the_first_are_held_back(self):
         many = study([Observation({"loss": 1 + i / 1000}, 1.0) for i in range(450)])

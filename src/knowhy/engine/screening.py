@@ -24,7 +24,7 @@ from knowhy.engine.encoding import Array
 from knowhy.model.observation import SAYS_NOTHING
 from knowhy.model.space import Point, Scalar, Space, same_point
 from knowhy.model.state import State
-from knowhy.model.trial import Completed, Failed
+from knowhy.model.trial import Failed
 
 _POOL = 192
 _PAIRS = 0.15  # prior variance of a product, where that of a single effect is 1
@@ -53,22 +53,20 @@ def breaking(names: Sequence[str], state: State) -> dict[str, float]:
     A run that worked clears all that were on in it. What failed is shared among those that were on and are not cleared;
     a single suspect did it. Whoever opens one again knows why: what failed with it before says nothing any more.
     """
-    ended = [t for t in state.trials.values() if isinstance(t, (Completed, Failed))]
-    cleared = {n for t in ended if isinstance(t, Completed) for n in names if t.proposal.point.get(n) is True}
+    cleared = {n for t in state.completed for n in names if t.proposal.point.get(n) is True}
     chance = {n: 0.0 if n in cleared else _MAYBE for n in names}
-    opened = {n: _opened(state, n) for n in names}
-    for t in ended:
-        if isinstance(t, Failed) and t.failure.kind not in SAYS_NOTHING:
-            suspects = [n for n in names if t.proposal.point.get(n) is True and n not in cleared]
-            for n in suspects:
-                if t.ended > opened[n]:
-                    chance[n] = max(chance[n], 1.0 / len(suspects))
+    for name in chance.keys() - cleared:
+        for t in _failures(state, name):
+            suspects = sum(t.proposal.point.get(n) is True and n not in cleared for n in names)
+            chance[name] = max(chance[name], 1.0 / suspects)
     return chance
 
 
-def _opened(state: State, name: str) -> float:
-    """When the switch ``name`` was last opened, in seconds since the epoch; before all time where it never was."""
-    return max((at for at, c in state.changes if c.parameter.name == name and c.change == "opened"), default=-np.inf)
+def _failures(state: State, name: str) -> list[Failed]:
+    """The trials with the switch ``name`` on that failed for what they tried, since it was last opened."""
+    opened = max((at for at, c in state.changes if c.parameter.name == name and c.change == "opened"), default=-np.inf)
+    on = [t for t in state.failed if t.proposal.point.get(name) is True]
+    return [t for t in on if t.failure.kind not in SAYS_NOTHING and t.ended > opened]
 
 
 def breaks(state: State, name: str) -> bool:
@@ -79,10 +77,7 @@ def breaks(state: State, name: str) -> bool:
     worked = [t.proposal.point for t in state.completed]
     if any(point.get(name) is True for point in worked):
         return False
-    on = [t for t in state.trials.values() if t.proposal.point.get(name) is True]
-    opened = _opened(state, name)
-    failed = [t for t in on if isinstance(t, Failed) and t.failure.kind not in SAYS_NOTHING and t.ended > opened]
-    without = [state.space.complete({**t.proposal.point, name: False}) for t in failed]
+    without = [state.space.complete({**t.proposal.point, name: False}) for t in _failures(state, name)]
     return sum(any(same_point(point, other) for other in worked) for point in without) >= _BREAKS
 
 
