@@ -10,7 +10,7 @@ that the e-process crosses a bar within so many pairs follows by dynamic program
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -58,15 +58,19 @@ def own_contrasts(state: State, theory: str) -> list[Contrast]:
     return [c for c in state.contrasts.values() if c.theory == theory]
 
 
-def planned(beliefs: Beliefs, state: State, theory: Theory) -> list[Contrast]:
-    """The contrasts of ``theory``, registered or to be; raises UsageError where pairs cannot tell."""
+def planned(beliefs: Beliefs, state: State, theory: Theory, allowance: int) -> list[Contrast]:
+    """The contrasts of ``theory``, registered or to be; raises UsageError where pairs cannot tell.
+
+    Of the bets that there are, each makes the one that is likelier to certify it within ``allowance`` trials.
+    """
     there = own_contrasts(state, theory.id)
     if there:
         return there
     posterior = beliefs.posterior(state)
     made = contrasts_for(beliefs, state, posterior, theory, len(state.contrasts))
     if made:
-        return list(made)
+        pairs = allowance // width(state, list(made))
+        return [_with_bet(state, posterior, c, pairs) for c in made]
     parsed = beliefs.claims(state, theory.claims)
     if len(parsed) < len(theory.claims):
         raise UsageError(f"a claim of {theory.id} does not fit the space any more", "choose another theory")
@@ -88,6 +92,15 @@ def planned(beliefs: Beliefs, state: State, theory: Theory) -> list[Contrast]:
         "settings",
         f"those that can: {', '.join(candidates[:12])}" if candidates else "add one: knowhy suppose 'raising ...'",
     )
+
+
+def _with_bet(state: State, posterior: Posterior, contrast: Contrast, pairs: int) -> Contrast:
+    wins = win_probabilities(posterior, contrast)
+
+    def likely(made: Contrast) -> float:
+        return float(np.interp(wins, _GRID, _chances(state, made, pairs).certified).mean())
+
+    return max((contrast, replace(contrast, bold=evidence.BOLD)), key=likely)
 
 
 def standing(state: State, contrast: Contrast) -> Literal["certified", "refuted", "open"]:
@@ -130,7 +143,7 @@ class CertifyPolicy:
     def decide(self, state: State, budget: Budget) -> Decision:
         """Another round of fresh pairs, or a stop with what was found."""
         theory = state.theories[self._theory]
-        contrasts = planned(self._beliefs, state, theory)
+        contrasts = planned(self._beliefs, state, theory, self._allowance)
         new = tuple(c for c in contrasts if c.id not in state.contrasts)
         where = theory_standing(state, contrasts)
         if where != "open":
@@ -161,7 +174,7 @@ def forecast(beliefs: Beliefs, state: State, name: str, allowance: int) -> Certi
     Chances are averages over the posterior's draws: what is believed about the claim goes in.
     """
     theory = theory_of(state, name)
-    contrasts = planned(beliefs, state, theory)
+    contrasts = planned(beliefs, state, theory, allowance)
     where = theory_standing(state, contrasts)
     open_ = [c for c in contrasts if standing(state, c) == "open"] or list(contrasts)
     posterior = beliefs.posterior(state)
@@ -258,7 +271,7 @@ def _to_certify(state: State, contrast: Contrast) -> int:
     wins, losses = _counts(state, contrast)
     up, _ = _bars(state, contrast)
     more = 0
-    while evidence.sign_e_value(wins + more, losses) < up and more < _MOST_PAIRS:
+    while evidence.sign_e_value(wins + more, losses, contrast.bold) < up and more < _MOST_PAIRS:
         more += 1
     return more
 
@@ -268,7 +281,8 @@ def _fewest(state: State, contrast: Contrast) -> int:
     wins, losses = _counts(state, contrast)
     up, down = _bars(state, contrast)
     for more in range(1, _MOST_PAIRS):
-        if evidence.sign_e_value(wins + more, losses) >= up or evidence.sign_e_value(losses + more, wins) >= down:
+        up_now = evidence.sign_e_value(wins + more, losses, contrast.bold)
+        if up_now >= up or evidence.sign_e_value(losses + more, wins) >= down:
             return more
     return _MOST_PAIRS
 
@@ -289,7 +303,7 @@ def _chances(state: State, contrast: Contrast, pairs: int) -> Chances:
         moved += alive * (1.0 - _GRID[:, None])
         for wins in range(n + 1):
             losses = n - wins
-            if evidence.sign_e_value(won + wins, lost + losses) >= up:
+            if evidence.sign_e_value(won + wins, lost + losses, contrast.bold) >= up:
                 certified += moved[:, wins]
                 moved[:, wins] = 0.0
             elif evidence.sign_e_value(lost + losses, won + wins) >= down:

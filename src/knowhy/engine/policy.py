@@ -32,10 +32,10 @@ from knowhy.model.trial import Failed, Proposal, Purpose
 LEARN_FIRST = 0.4  # the part of a study in which all that is not verified is to learn
 LEARN_LATER = 0.125  # and the share of learning after it
 LATE = 0.8  # of the search: from here on, what may have been lucky is run again where that is worth more
-ROUNDS = 6  # as many wins in a row certify
+ROUNDS = 5  # as many wins in a row certify
 TWO_THEORIES = (60, 100)  # budgets from which one and two theories are verified beside the incumbent
 MENDABLE = ("exit", "no_metric", "setup", "patch", "tampered")
-AT_MOST, TOO_FEW = 0.4, 0.34  # of a study is verification, and where that is too little to certify
+AT_MOST = 0.34  # of a study is verification
 FACTORIAL = 0.5  # of the search at most: a full factorial design, where there are few configurations
 _DULL = 0.02  # bits below which an experiment is not worth running to learn
 _PROMPT = -1.0  # log of the share of the best expected improvement at which a trusted proposer's experiment is run
@@ -300,9 +300,8 @@ def reserve(budget: Budget, *, deterministic: bool = False) -> int:
     if deterministic:
         return 2
     arms = 2 + (budget.trials >= TWO_THEORIES[0]) + (budget.trials >= TWO_THEORIES[1])
-    if ROUNDS * arms <= AT_MOST * budget.trials:
-        return ROUNDS * arms
-    return int(TOO_FEW * budget.trials) // 2 * 2
+    most = AT_MOST * budget.trials
+    return ROUNDS * arms if ROUNDS * arms <= most else int(most) // 2 * 2
 
 
 def learning_share(progress: float) -> float:

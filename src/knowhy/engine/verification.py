@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from knowhy.engine import claims, evidence
@@ -33,8 +35,8 @@ def verify(beliefs: Beliefs, state: State, posterior: Posterior, left: int) -> D
         for theory in _candidates(beliefs, state):
             wanted = contrasts_for(beliefs, state, posterior, theory, len(state.contrasts) + len(new))
             both = [*live, *new, *wanted]
-            if wanted and evidence.needed(None, 0) * width(state, both) <= left:
-                new += wanted
+            if wanted and evidence.needed(None, 0, bold=evidence.BOLD) * width(state, both) <= left:
+                new += [replace(c, bold=evidence.BOLD) for c in wanted]
     active = [*live, *new]
     while active and width(state, active) > left:
         active.pop()
@@ -83,7 +85,7 @@ def _best(state: State, posterior: Posterior) -> list[Contrast]:
         return []  # pairs would tell little: searching on is worth more
     direction = -1 if state.objective.direction == "minimize" else 1
     name = f"C{len(state.contrasts) + 1}"
-    return [Contrast(name, "", metric, direction, default, best.proposal.point)]
+    return [Contrast(name, "", metric, direction, default, best.proposal.point, bold=evidence.BOLD)]
 
 
 def _candidates(beliefs: Beliefs, state: State) -> list[Theory]:

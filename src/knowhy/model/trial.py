@@ -174,7 +174,8 @@ class Contrast:
     against the default. ``direction`` is +1 where the treatment is claimed to have the larger
     ``metric``, -1 the smaller. ``control`` and ``treatment`` are complete points, or overrides of a
     background that is drawn anew for each pair where ``background`` is "random"; where it is "mirrored", other switches
-    change sides as well, each by a coin of its own (see ``engine.screening``).
+    change sides as well, each by a coin of its own (see ``engine.screening``). ``bold`` is the share of the bet that
+    is on winning nearly every pair (see ``engine.evidence``).
     """
 
     id: str
@@ -185,6 +186,7 @@ class Contrast:
     treatment: Point
     background: Literal["fixed", "random", "mirrored"] = "fixed"
     margin: float = 0.0
+    bold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
