@@ -151,10 +151,10 @@ class FactorPolicy:
         mirrors = [c for c in state.contrasts.values() if c.background == "mirrored"]
         live = {c.id: c for c in mirrors if self._alive(state, c, effects)}
         # A contrast that could not be certified any more only makes it harder for the others.
-        new = self._register(state, names, effects) if left >= 2 * evidence.needed(None, 0) else []
+        new = self._register(state, names, effects) if left >= 2 * evidence.needed(None, 0, bold=evidence.BOLD) else []
         live |= {c.id: c for c in new}
         under_test = {c.id: _switch(c) for c in live.values()}
-        if not under_test or left < 2 * min(evidence.needed(state.evidence.get(i), 0) for i in live):
+        if not under_test or left < 2 * min(evidence.needed(state.evidence.get(i), 0, bold=c.bold) for i, c in live.items()):
             return None
         base: Point = posterior.incumbent.proposal.point if posterior.incumbent else state.space.defaults()
         rng = np.random.default_rng([state.seed, 67, state.next_trial])
@@ -199,8 +199,9 @@ class FactorPolicy:
             if direction * state.objective.sign > 0:
                 continue
             name = f"C{len(state.contrasts) + len(found) + 1}"
-            control, treatment = {claim.parameter: claim.start}, {claim.parameter: claim.end}
-            found.append(Contrast(name, theory.id, claim.metric, direction, control, treatment, "mirrored"))
+            ends = ({claim.parameter: claim.start}, {claim.parameter: claim.end})
+            made = Contrast(name, theory.id, claim.metric, direction, *ends, "mirrored", bold=evidence.BOLD)
+            found.append(made)
         return found
 
     def _about_one(self, state: State, theory: Theory) -> Effect | None:
