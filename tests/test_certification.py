@@ -162,8 +162,17 @@ def test_the_chances_are_those_of_a_simulation(chance: float) -> None:
     assert made.pairs[at] == pytest.approx(pairs / 3000, rel=0.05)
 
 
-def test_without_an_effect_the_chance_of_a_certificate_is_below_alpha() -> None:
-    contrast = Contrast("C1", "T1", "loss", -1, {"dropout": 0.1}, {"dropout": 0.5})
+def test_the_bet_is_the_one_that_is_likelier_to_certify() -> None:
+    """Where nearly every pair will be won few are needed; where many pairs may be lost, a bet spread out wins more."""
+    for effect, noise, bold in [(2.0, 0.05, evidence.BOLD), (1.0, 0.3, 0.0)]:
+        _, mind, state = planned_study(effect, noise)
+        made = certification.planned(mind.beliefs, state, state.theories["T1"], 80)
+        assert [c.bold for c in made] == [bold]
+
+
+@pytest.mark.parametrize("bold", [0.0, evidence.BOLD])
+def test_without_an_effect_the_chance_of_a_certificate_is_below_alpha(bold: float) -> None:
+    contrast = Contrast("C1", "T1", "loss", -1, {"dropout": 0.1}, {"dropout": 0.5}, bold=bold)
     made = certification._chances(State(), contrast, 150)
     below = certification._GRID <= 0.5
     assert np.all(made.certified[below] <= evidence.ALPHA)

@@ -1,6 +1,7 @@
 """Certification: what a stream of fresh pairs may and may not conclude, whatever the noise looks like."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowhy.engine.encoding import Array
-from knowhy.engine.evidence import ALPHA, certify, interval, needed, sign_e_value, weigh
+from knowhy.engine.evidence import ALPHA, BOLD, certify, interval, needed, sign_e_value, weigh
 from knowhy.model.trial import Contrast, Evidence
 
 PATHS, PAIRS = 4000, 40
@@ -40,24 +41,25 @@ NOISES: dict[str, Noise] = {
 }
 
 
-def _table() -> Array:
+def _table(bold: float) -> Array:
     """E-values by wins and losses."""
-    return np.array([[sign_e_value(w, n) for n in range(PAIRS + 1)] for w in range(PAIRS + 1)])
+    return np.array([[sign_e_value(w, n, bold) for n in range(PAIRS + 1)] for w in range(PAIRS + 1)])
 
 
-TABLE = _table()
+TABLES = {bold: _table(bold) for bold in (0.0, BOLD)}
 
 
-def _paths(differences: Array) -> Array:
+def _paths(differences: Array, bold: float = 0.0) -> Array:
     """The e-process along each path (paths by pairs)."""
     wins = np.cumsum(differences > 0, axis=1)
     losses = np.cumsum(differences < 0, axis=1)
-    return np.asarray(TABLE[wins, losses])
+    return np.asarray(TABLES[bold][wins, losses])
 
 
+@pytest.mark.parametrize("bold", TABLES)
 @pytest.mark.parametrize("noise", NOISES)
-def test_without_an_effect_few_paths_ever_reach_twenty(noise: str) -> None:
-    e = _paths(NOISES[noise](np.random.default_rng(1), (PATHS, PAIRS)))
+def test_without_an_effect_few_paths_ever_reach_twenty(noise: str, bold: float) -> None:
+    e = _paths(NOISES[noise](np.random.default_rng(1), (PATHS, PAIRS)), bold)
     assert np.mean(e.max(axis=1) >= 1 / ALPHA) <= ALPHA  # theory: at most 0.05; the process gets about 0.03
     # stopped at the first time above 5, or at the end: the expectation stays at most one
     stop = np.where((e >= 5).any(axis=1), np.argmax(e >= 5, axis=1), PAIRS - 1)
@@ -65,13 +67,13 @@ def test_without_an_effect_few_paths_ever_reach_twenty(noise: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 40), st.integers(0, 40), st.floats(0.0, 0.5))
-def test_one_more_pair_is_not_expected_to_raise_the_e_value(wins: int, losses: int, chance: float) -> None:
-    """The supermartingale property, exactly: under any chance of a win up to one half."""
-    now = sign_e_value(wins, losses)
-    ahead = chance * sign_e_value(wins + 1, losses) + (1 - chance) * sign_e_value(wins, losses + 1)
+@given(st.integers(0, 40), st.integers(0, 40), st.floats(0.0, 0.5), st.floats(0.0, 1.0))
+def test_one_more_pair_is_not_expected_to_raise_the_e_value(wins: int, losses: int, chance: float, bold: float) -> None:
+    """The supermartingale property, exactly: under any chance of a win up to one half, however the bet is spread."""
+    now = sign_e_value(wins, losses, bold)
+    ahead = chance * sign_e_value(wins + 1, losses, bold) + (1 - chance) * sign_e_value(wins, losses + 1, bold)
     assert ahead <= now * (1 + 1e-12)
-    assert sign_e_value(0, 0) == pytest.approx(1.0)
+    assert sign_e_value(0, 0, bold) == pytest.approx(1.0)
 
 
 def test_ties_are_worth_nothing_either_way() -> None:
@@ -106,6 +108,22 @@ def test_six_straight_wins_certify_one_claim_and_five_do_not() -> None:
     assert not certify({"C": five})["C"].certified
     assert needed(None, 0) == 6
     assert needed(five, 0) == 1
+
+
+def test_a_bold_bet_certifies_five_straight_wins_and_not_four() -> None:
+    bold = replace(_contrast(), bold=BOLD)
+    assert certify({"C": weigh(bold, [(0.4, 0.5)] * 5)})["C"].certified
+    assert not certify({"C": weigh(bold, [(0.4, 0.5)] * 4)})["C"].certified
+    assert needed(None, 0, bold=BOLD) == 5
+
+
+@pytest.mark.parametrize("chance", [0.6, 0.7, 0.8, 0.9, 0.97])
+@pytest.mark.parametrize("pairs", range(5, 11))
+def test_within_ten_pairs_a_bold_bet_is_no_less_likely_to_certify(chance: float, pairs: int) -> None:
+    """Why a study takes it for what it verifies: it has five rounds for that, seldom more than ten."""
+    won = np.random.default_rng([7, pairs]).random((PATHS, pairs)) < chance
+    shares = [np.mean(_paths(np.where(won, 1.0, -1.0), bold).max(axis=1) >= 1 / ALPHA) for bold in (0.0, BOLD)]
+    assert shares[1] >= shares[0]
 
 
 def test_a_margin_is_to_be_exceeded_in_the_registered_direction() -> None:

@@ -61,7 +61,8 @@ def own_contrasts(state: State, theory: str) -> list[Contrast]:
 def planned(beliefs: Beliefs, state: State, theory: Theory, allowance: int) -> list[Contrast]:
     """The contrasts of ``theory``, registered or to be; raises UsageError where pairs cannot tell.
 
-    Of the bets that there are, each makes the one that is likelier to certify it within ``allowance`` trials.
+    Of the bets that there are, each makes the one that is likelier to certify it within ``allowance`` trials, or
+    sooner where both are as likely to.
     """
     there = own_contrasts(state, theory.id)
     if there:
@@ -97,10 +98,12 @@ def planned(beliefs: Beliefs, state: State, theory: Theory, allowance: int) -> l
 def _with_bet(state: State, posterior: Posterior, contrast: Contrast, pairs: int) -> Contrast:
     wins = win_probabilities(posterior, contrast)
 
-    def likely(made: Contrast) -> float:
-        return float(np.interp(wins, _GRID, _chances(state, made, pairs).certified).mean())
+    def worth(made: Contrast) -> tuple[float, float]:
+        chances = _chances(state, made, pairs)
+        certified, expected = (np.interp(wins, _GRID, each).mean() for each in (chances.certified, chances.pairs))
+        return round(float(certified), 2), -float(expected)
 
-    return max((contrast, replace(contrast, bold=evidence.BOLD)), key=likely)
+    return max((contrast, replace(contrast, bold=evidence.BOLD)), key=worth)
 
 
 def standing(state: State, contrast: Contrast) -> Literal["certified", "refuted", "open"]:

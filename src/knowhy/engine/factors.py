@@ -154,7 +154,9 @@ class FactorPolicy:
         new = self._register(state, names, effects) if left >= 2 * evidence.needed(None, 0, bold=evidence.BOLD) else []
         live |= {c.id: c for c in new}
         under_test = {c.id: _switch(c) for c in live.values()}
-        if not under_test or left < 2 * min(evidence.needed(state.evidence.get(i), 0, bold=c.bold) for i, c in live.items()):
+        if not under_test or left < 2 * min(
+            evidence.needed(state.evidence.get(i), 0, bold=c.bold) for i, c in live.items()
+        ):
             return None
         base: Point = posterior.incumbent.proposal.point if posterior.incumbent else state.space.defaults()
         rng = np.random.default_rng([state.seed, 67, state.next_trial])
