@@ -32,10 +32,10 @@ def ran(state: State, purpose: str, name: str) -> Counter[object]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_single_patch_that_helps_is_believed_and_certified_within_sixteen_trials(seed: int) -> None:
-    state, _ = minded(PATCH, noisy(lambda p: -0.05 * bool(p["fix"])), 16, seed)
+def test_a_single_patch_that_helps_is_believed_and_certified_within_fourteen_trials(seed: int) -> None:
+    state, _ = minded(PATCH, noisy(lambda p: -0.05 * bool(p["fix"])), 14, seed)
     assert ran(state, "learn", "fix") == {False: 2, True: 2}
-    assert ran(state, "verify", "fix") == {False: 6, True: 6}
+    assert ran(state, "verify", "fix") == {False: 5, True: 5}
     assert {t.title for t in state.theories.values() if state.beliefs[t.id] > 0.95} == {"The patch fix helps"}
     assert all(found.certified for found in state.evidence.values())
     assert len(state.evidence) == 2
@@ -55,7 +55,7 @@ def test_each_value_of_a_single_choice_runs_twice_before_the_rest_verifies() -> 
     state, _ = minded(SOLVER, noisy(lambda p: {"adam": 0.0, "sgd": 0.1, "lbfgs": -0.1}[str(p["solver"])]), 24)
     first = [t.proposal.point["solver"] for t in state.trials.values()][:6]
     assert Counter(first) == {"adam": 2, "sgd": 2, "lbfgs": 2}
-    assert ran(state, "verify", "solver")["lbfgs"] >= 6
+    assert ran(state, "verify", "solver")["lbfgs"] >= 5
     assert any(found.certified for found in state.evidence.values())
 
 

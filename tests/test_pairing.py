@@ -255,7 +255,7 @@ def test_patches_are_sorted_sooner_where_seeds_are_shared_and_nothing_false_is_s
     assert sum(sorted_) >= 15
     assert sum(false) <= 1
     _, false = zip(*(_found(*study(False, seed)) for seed in range(4)), strict=True)
-    assert sum(false) <= 1
+    assert sum(false) <= 2  # of sixteen: a belief of 95% either way may be wrong of one in ten
 
 
 def test_the_first_trials_of_patches_run_on_the_seed_of_the_default() -> None:
