@@ -39,6 +39,11 @@ class _Region:
     bounds: tuple[Bound, ...]
     belief: float
 
+    @property
+    def joint(self) -> bool:
+        """Whether it names several parameters, and so what has to change together."""
+        return len({b.parameter for b in self.bounds}) > 1
+
 
 def abroad(
     beliefs: Beliefs,
@@ -58,7 +63,7 @@ def abroad(
     rows = posterior.trial_rows([p.point for p in since])
     # One step out of the region of the best is no visit: much has to be different.
     apart = (np.abs(rows - home) > _APART).sum(axis=1) >= max(2.0, _MANY * posterior.encoder.groups)
-    visits = np.array([apart & places.inside(posterior.encoder, r.bounds, rows) for r in regions])
+    visits = np.array([(apart | r.joint) & places.inside(posterior.encoder, r.bounds, rows) for r in regions])
     abroad_so_far = visits.any(axis=0).sum()
     if abroad_so_far >= max(3, MOST * budget) or abroad_so_far > OFTEN * sum(p.purpose == "learn" for p in since):
         return None
@@ -71,7 +76,7 @@ def abroad(
     at = int(due[np.argmin(counts[due])])  # of those that were visited equally often, the one that is believed most
     theory, bounds, belief = regions[at].theory, regions[at].bounds, regions[at].belief
     waiting = {place(r) for r in posterior.rows(list(pending))} if pending else set()
-    there = _regime(posterior, bounds, _ROWS, seed)
+    there = _steps(posterior, bounds, home[0], seed) if regions[at].joint else _regime(posterior, bounds, _ROWS, seed)
     there = there[places.inside(posterior.encoder, bounds, there)]
     new = np.array([r for r in there if place(r) not in waiting and place(r) not in posterior.runs])
     if not len(new):
@@ -81,6 +86,8 @@ def abroad(
     promise = _promise(posterior, [p for p, here in zip(since, visits[at], strict=True) if here])
     if promise is not None:
         row = _near(posterior, promise, waiting, np.random.default_rng([seed, 73]))
+    elif regions[at].joint:
+        row = new[0]
     else:
         # What promises most is what is most like the best known: what is most unlike it, and what was visited, tells.
         known = np.concatenate([home, rows[visits.any(axis=0)]])
@@ -110,6 +117,13 @@ def _regime(posterior: Posterior, bounds: Sequence[Bound], count: int, seed: int
             unit = side + 0.1 + 0.3 * rng.random(count)
             rows[:, s.start] = low[s.start] + (high[s.start] - low[s.start]) * unit
     return encoder.snap(encoder.rule_out(rows))
+
+
+def _steps(posterior: Posterior, bounds: Sequence[Bound], home: Array, seed: int) -> Array:
+    """The best known with no more changed than ``bounds`` ask for, and what is around it there."""
+    encoder = posterior.encoder
+    near = encoder.neighbours(home, _ROWS, 0.12, np.random.default_rng([seed, 79]))
+    return encoder.snap(places.moved(encoder, bounds, np.concatenate([home[None], near])))
 
 
 def _promise(posterior: Posterior, visits: Sequence[Proposal]) -> Array | None:

@@ -10,6 +10,7 @@ from knowhy.model.state import State
 from knowhy.model.theory import ParameterRequest, Theory
 from knowhy.theorists.elsewhere import elsewhere
 from knowhy.theorists.failures import failures
+from knowhy.theorists.forests import sampling
 from knowhy.theorists.hindsight import suggestions
 from knowhy.theorists.limits import limits
 from knowhy.theorists.pointers import pointed_to
@@ -83,6 +84,7 @@ def _opening(reading: Reading) -> Iterator[Question]:
         couples = sorted(pairs(reading, objective), key=lambda q: -q.weight)
         couples = couples[: max(1, _FIRST_QUESTIONS - len(singles))]
         yield from _scaled([*singles[: _FIRST_QUESTIONS - len(couples[:1])], *couples], scale)
+        yield from _scaled(sampling(reading, objective), scale)
         if reading.state.completed:
             yield from _scaled(limits(reading, objective), scale)
     yield from trades(reading)
