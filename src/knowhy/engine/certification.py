@@ -273,10 +273,7 @@ def _to_certify(state: State, contrast: Contrast) -> int:
     """Pairs in a row that would certify ``contrast``."""
     wins, losses = _counts(state, contrast)
     up, _ = _bars(state, contrast)
-    more = 0
-    while evidence.sign_e_value(wins + more, losses, contrast.bold) < up and more < _MOST_PAIRS:
-        more += 1
-    return more
+    return evidence.in_a_row(wins, losses, up, contrast.bold, _MOST_PAIRS)
 
 
 def _fewest(state: State, contrast: Contrast) -> int:

@@ -74,27 +74,27 @@ def abroad(
     if not len(due):
         return None
     at = int(due[np.argmin(counts[due])])  # of those that were visited equally often, the one that is believed most
-    theory, bounds, belief = regions[at].theory, regions[at].bounds, regions[at].belief
+    region, theory = regions[at], regions[at].theory
     waiting = {place(r) for r in posterior.rows(list(pending))} if pending else set()
-    there = _steps(posterior, bounds, home[0], seed) if regions[at].joint else _regime(posterior, bounds, _ROWS, seed)
-    there = there[places.inside(posterior.encoder, bounds, there)]
+    if region.joint:
+        there = _steps(posterior, region.bounds, home[0], seed)
+    else:
+        # What promises most is what is most like the best known: what is most unlike it, and what was visited, tells.
+        known = np.concatenate([home, rows[visits.any(axis=0)]])
+        there = _regime(posterior, region.bounds, _ROWS, seed)
+        unlike = _unlike(places.edges(posterior.encoder, region.bounds), there, known)
+        there = there[np.argsort(-unlike, kind="stable")]
+    there = there[places.inside(posterior.encoder, region.bounds, there)]
     new = np.array([r for r in there if place(r) not in waiting and place(r) not in posterior.runs])
     if not len(new):
         return None
     likely = new[posterior.success(new) >= 0.5]
     new = likely if len(likely) else new
     promise = _promise(posterior, [p for p, here in zip(since, visits[at], strict=True) if here])
-    if promise is not None:
-        row = _near(posterior, promise, waiting, np.random.default_rng([seed, 73]))
-    elif regions[at].joint:
-        row = new[0]
-    else:
-        # What promises most is what is most like the best known: what is most unlike it, and what was visited, tells.
-        known = np.concatenate([home, rows[visits.any(axis=0)]])
-        row = new[int(np.argmax(_unlike(places.edges(posterior.encoder, bounds), new, known)))]
+    row = new[0] if promise is None else _near(posterior, promise, waiting, np.random.default_rng([seed, 73]))
     bits = design.lessons(posterior, open_, row[None], pending, seed).bits[:, 0]
     reason = (
-        f"to look elsewhere: the best known is not where {theory.id} (belief {belief:.2f}) has it, "
+        f"to look elsewhere: the best known is not where {theory.id} (belief {region.belief:.2f}) has it, "
         f"\u201c{theory.title}\u201d"
     )
     point = posterior.encoder.decode(row)[0]

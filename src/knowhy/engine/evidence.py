@@ -129,7 +129,9 @@ def needed(evidence: Evidence | None, others: int, alpha: float = ALPHA, *, bold
     """How many more winning pairs would certify a contrast beside ``others`` uncertified ones."""
     wins = evidence.wins if evidence else 0
     losses = (evidence.pairs - evidence.wins) if evidence else 0
-    more = 0
-    while sign_e_value(wins + more, losses, bold) < (1 + others) / alpha and more < 1000:
-        more += 1
-    return more
+    return in_a_row(wins, losses, (1 + others) / alpha, bold)
+
+
+def in_a_row(wins: int, losses: int, bar: float, bold: float, most: int = 1000) -> int:
+    """How many wins in a row after ``wins`` and ``losses`` bring the e-value to ``bar``; ``most`` where more."""
+    return next((more for more in range(most) if sign_e_value(wins + more, losses, bold) >= bar), most)
